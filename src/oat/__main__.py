@@ -1,0 +1,5 @@
+"""`python -m oat`."""
+
+from oat.cli import main
+
+main()

@@ -1,0 +1,324 @@
+"""The broker: exchanges, queues, publishing with confirms, consuming. The only module that knows kombu.
+
+A connection belongs to one thread. That thread alone calls the methods of its `Broker`; another one may only
+`wake` it.
+"""
+
+import logging
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import amqp
+from kombu.connection import Connection
+from kombu.exceptions import KombuError
+
+from oat.embedded import Transport as EmbeddedTransport
+from oat.settings import SettingsError, mask_password
+
+TASKS = "tasks"
+RESULTS = "results"
+DEAD_LETTERS = "dead-letters"
+NAMES = (TASKS, RESULTS, DEAD_LETTERS)
+"""Each is the name of a direct exchange, of the durable queue behind it and of the routing key between them."""
+
+SCHEMES = ("amqp", "amqps", "filesystem", "memory")
+
+HEARTBEAT = 30
+"""Seconds after which two peers that hear nothing give each other up."""
+
+POLL = 0.02
+"""Seconds between two looks into an embedded broker, which cannot call."""
+
+LONGEST_PAUSE = 15.0
+"""Seconds between two attempts to connect, once they have grown."""
+
+PATIENCE = 30.0
+"""Seconds a peer may take to answer."""
+
+REFUSALS = (amqp.AccessRefused, amqp.NotAllowed, amqp.PreconditionFailed, amqp.ResourceLocked)
+"""What trying again does not mend."""
+
+log = logging.getLogger(__name__)
+
+
+class BrokerError(Exception):
+    """The broker cannot be used as it was asked to; trying again would not help."""
+
+
+class _Lost(Exception):  # noqa: N818 (a state of the connection, not a mistake)
+    """The connection is of no use any more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivery:
+    """A message that is ours until we settle it."""
+
+    body: bytes | str
+    tag: Any
+
+
+def check_url(url: str) -> None:
+    """Raise `SettingsError` if `url` is not one of a broker we know."""
+    parts = urlsplit(url)
+    try:
+        valid = parts.scheme in SCHEMES and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid or (parts.scheme == "filesystem" and not parts.path):
+        raise SettingsError(
+            f"broker URL {mask_password(url)!r}: expected amqp://user:password@host:5672/, amqps://…, "
+            "filesystem:///a/folder or memory://"
+        )
+
+
+class Broker:
+    """One connection to the broker, made again whenever it is lost.
+
+    Args:
+        url: `amqp[s]://user:password@host:port/vhost`, `filesystem:///folder` or `memory://`.
+        stopping: set by whoever wants everything to end.
+    """
+
+    def __init__(self, url: str, stopping: threading.Event) -> None:
+        check_url(url)
+        self.url = url
+        self.stopping = stopping
+        self._server = url.startswith("amqp")
+        self._awake, self._waker = socket.socketpair()
+        self._awake.setblocking(False)
+        self._waker.setblocking(False)
+        self._connection: Any = None
+        self._channel: Any = None
+        self._consumers: list[str] = []
+        self._published = 0
+        self._unconfirmed: dict[int, Callable[[], None]] = {}
+        self._delivered = 0
+        self._heartbeat_due = 0.0
+
+    def serve(self, session: Callable[[], None]) -> None:
+        """Run `session` on a connection, again on a new one whenever that is lost, until it returns.
+
+        Raises:
+            BrokerError: the broker refuses us, or has our queues with other properties.
+        """
+        pause, connected_once = 0.5, False
+        while not self.stopping.is_set():
+            try:
+                self._open()
+                pause, connected_once = 0.5, True
+                session()
+                self.close()
+                return
+            except REFUSALS as error:
+                if not connected_once:
+                    raise BrokerError(f"the broker {mask_password(self.url)} refuses: {error}") from error
+                reason: Exception = error
+            except (OSError, KombuError, amqp.AMQPError, _Lost) as error:
+                reason = error
+            self._abandon()
+            verb = "lost" if connected_once else "cannot reach"
+            log.warning(
+                "%s the broker %s (%s); trying again in %.1f seconds",
+                verb, mask_password(self.url), reason or type(reason).__name__, pause,
+            )  # fmt: skip
+            self.stopping.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def wake(self) -> None:
+        """End the `wait` of the connection's thread; may be called from any thread or signal handler."""
+        try:
+            self._waker.send(b"\0")
+        except BlockingIOError:
+            pass  # it has enough to wake up from
+
+    def consume(self, queue: str, prefetch: int, on_message: Callable[[Delivery], None]) -> None:
+        """Have `on_message` called, from `wait` or a publish, with up to `prefetch` unsettled messages."""
+        self._channel.basic_qos(0, prefetch, False)
+
+        def deliver(message: Any) -> None:
+            self._delivered += 1
+            on_message(Delivery(message.body, message.delivery_tag))
+
+        self._consumers.append(f"oat-{queue}")
+        self._channel.basic_consume(
+            queue=queue, no_ack=False, callback=deliver, consumer_tag=self._consumers[-1]
+        )
+
+    def cancel(self) -> None:
+        """Take no more messages."""
+        while self._consumers:
+            self._channel.basic_cancel(self._consumers.pop())
+
+    def ack(self, delivery: Delivery) -> None:
+        """Settle `delivery`: it is done."""
+        self._channel.basic_ack(delivery.tag)
+
+    def give_back(self, delivery: Delivery) -> None:
+        """Return `delivery` to its queue."""
+        self._channel.basic_reject(delivery.tag, requeue=True)
+
+    def publish(
+        self, name: str, body: bytes | str, on_confirm: Callable[[], None], reason: str | None = None
+    ) -> None:
+        """Publish `body` into the exchange `name`; `on_confirm` is called once the broker has it safe.
+
+        Args:
+            name: one of `NAMES`.
+            body: a JSON document; for dead letters, whatever came.
+            on_confirm: called from a later `wait`, or at once by an embedded broker.
+            reason: why it is a dead letter, sent as a header.
+        """
+        message = self._channel.prepare_message(
+            body,
+            content_type="application/json",
+            content_encoding="utf-8" if isinstance(body, str) or reason is None else "binary",
+            headers={"reason": reason} if reason else {},
+            properties={"delivery_mode": 2},
+        )
+        self._published += 1
+        if self._server:
+            self._unconfirmed[self._published] = on_confirm
+        self._channel.basic_publish(message, exchange=name, routing_key=name, mandatory=True)
+        if not self._server:
+            on_confirm()
+
+    def publish_all(self, name: str, bodies: Iterable[bytes]) -> None:
+        """Publish `bodies` and wait, once, until the broker has confirmed all of them."""
+        open_confirms = 0
+
+        def confirmed() -> None:
+            nonlocal open_confirms
+            open_confirms -= 1
+
+        for body in bodies:
+            open_confirms += 1
+            self.publish(name, body, confirmed)
+        deadline = time.monotonic() + PATIENCE
+        while open_confirms:
+            self.wait(1.0)
+            if time.monotonic() > deadline:
+                raise _Lost(f"{open_confirms} publications were not confirmed in {PATIENCE:g} seconds")
+
+    def dead_letter(self, body: bytes | str, reason: str, on_confirm: Callable[[], None]) -> None:
+        """Keep `body` in the dead-letter queue, for people to look at, with the `reason` as a header."""
+        self.publish(DEAD_LETTERS, body, on_confirm, reason)
+
+    def size(self, queue: str) -> int:
+        """Return how many messages wait in `queue`, those in someone's hands not counted."""
+        count: int = self._channel.queue_declare(queue, passive=True).message_count
+        return count
+
+    def wait(self, timeout: float) -> None:
+        """Deliver what has arrived; if there is nothing, wait until there is, a `wake`, or `timeout` seconds."""
+        if self._server:
+            self._wait_for_server(timeout)
+        else:
+            self._poll_embedded(timeout)
+
+    def close(self) -> None:
+        """Say goodbye to the broker: what we hold unsettled goes back to its queue."""
+        if self._connection is None:
+            return
+        try:
+            self._connection.close()
+        except (OSError, KombuError, amqp.AMQPError):
+            self._abandon()
+        self._connection = None
+
+    def _open(self) -> None:
+        self._consumers.clear()
+        self._unconfirmed.clear()
+        self._published = 0
+        if self._server:
+            options = {"read_timeout": PATIENCE, "write_timeout": PATIENCE}
+            self._connection = Connection(
+                self.url, heartbeat=HEARTBEAT, connect_timeout=10, transport_options=options
+            )
+        else:
+            self._connection = _embedded_connection(self.url)
+        self._connection.connect()
+        self._channel = self._connection.channel()
+        for name in NAMES:
+            self._channel.exchange_declare(exchange=name, type="direct", durable=True, auto_delete=False)
+            self._channel.queue_declare(queue=name, durable=True, exclusive=False, auto_delete=False)
+            self._channel.queue_bind(queue=name, exchange=name, routing_key=name)
+        if self._server:
+            self._channel.confirm_select()
+            self._channel.events["basic_ack"].add(self._on_confirm)
+            self._channel.events["basic_nack"].add(self._on_refusal)
+
+    def _abandon(self) -> None:
+        if self._connection is not None:
+            self._connection.collect()
+            self._connection = None
+
+    def _on_confirm(self, tag: int, multiple: bool) -> None:
+        self._delivered += 1
+        if multiple:
+            for confirmed in [t for t in self._unconfirmed if t <= tag]:
+                self._unconfirmed.pop(confirmed)()
+        else:
+            self._unconfirmed.pop(tag)()
+
+    def _on_refusal(self, tag: int, _multiple: bool) -> None:
+        raise _Lost(f"the broker could not take publication {tag}")
+
+    def _wait_for_server(self, timeout: float) -> None:
+        now = time.monotonic()
+        if now >= self._heartbeat_due:
+            self._connection.heartbeat_check()
+            self._heartbeat_due = now + HEARTBEAT / 6
+        sock = self._connection.connection.sock
+        pending = getattr(sock, "pending", lambda: 0)
+        if not pending():
+            longest = min(timeout, self._heartbeat_due - now)
+            ready, _, _ = select.select([sock, self._awake], [], [], max(longest, 0))
+            self._sleep_again()
+            if sock not in ready:
+                return
+        while True:
+            try:
+                self._connection.drain_events(timeout=PATIENCE)
+            except TimeoutError as error:
+                raise _Lost("the broker fell silent in the middle of a frame") from error
+            if not pending() and not select.select([sock], [], [], 0)[0]:
+                return
+
+    def _poll_embedded(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while True:
+            before = self._delivered
+            try:
+                while self._consumers:
+                    self._connection.drain_events(timeout=0)
+            except TimeoutError:
+                pass
+            left = deadline - time.monotonic()
+            pause = 0.0 if self._delivered > before else max(0.0, min(POLL, left))
+            woken = select.select([self._awake], [], [], pause)[0]
+            self._sleep_again()
+            if woken or self._delivered > before or left <= 0:
+                return
+
+    def _sleep_again(self) -> None:
+        try:
+            while self._awake.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
+
+def _embedded_connection(url: str) -> Connection:
+    if url.startswith("memory"):
+        return Connection("memory://")
+    folder = urlsplit(url).path
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    options = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": folder}
+    return Connection("filesystem://", transport=EmbeddedTransport, transport_options=options)

@@ -1,0 +1,300 @@
+"""The commands: `oat-producer`, `oat-worker`, `oat-tracker`, and `oat` with all of them."""
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, Protocol
+from uuid import UUID
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from typer.exceptions import TyperException
+
+from oat.broker import BrokerError
+from oat.database import DatabaseError
+from oat.messages import InvalidMessageError, Task, check_limits
+from oat.producer import Producer, Ranges
+from oat.settings import Settings, SettingsError, configure_logging, mask_password
+
+log = logging.getLogger(__name__)
+
+BrokerUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="OAT_BROKER_URL",
+        help="The broker: amqp://user:password@host:5672/, or filesystem:///folder; unset, a folder of yours.",
+        show_default=False,
+    ),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="OAT_DATABASE_URL",
+        help="The database: mysql+pymysql://…, postgresql+psycopg://… or sqlite:///file; unset, a file of yours.",
+        show_default=False,
+    ),
+]
+LogFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="OAT_LOG_FILE",
+        dir_okay=False,
+        help="Write the log to this file instead of the terminal.",
+        show_default=False,
+    ),
+]
+Target = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="OAT_TARGET",
+        file_okay=False,
+        help="The folder for the images; unset, one of yours.",
+        show_default=False,
+    ),
+]
+Threads = Annotated[
+    int,
+    typer.Option(min=1, max=256, help="How many images to render at once.", show_default="one a core"),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(help="Draw the same parameters again; UUIDs are new each time.", show_default=False),
+]
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Service(Protocol):
+    """What a command runs until a signal stops it."""
+
+    def run(self) -> None:
+        """Work until `stop`."""
+
+    def stop(self) -> None:
+        """Have `run` return."""
+
+
+def producer(
+    min_tasks: Annotated[int, typer.Option(min=1, help="Tasks in a set, at least.")] = 1,
+    max_tasks: Annotated[int, typer.Option(min=1, max=100_000, help="Tasks in a set, at most.")] = 10,
+    min_pause: Annotated[float, typer.Option(min=0, help="Seconds between two sets, at least.")] = 1,
+    max_pause: Annotated[float, typer.Option(min=0, max=86_400, help="Seconds, at most.")] = 10,
+    min_width: Annotated[int, typer.Option(min=2, help="Pixels across.")] = 256,
+    max_width: Annotated[int, typer.Option(min=2)] = 1024,
+    min_height: Annotated[int, typer.Option(min=2, help="Pixels down.")] = 256,
+    max_height: Annotated[int, typer.Option(min=2)] = 1024,
+    min_iterations: Annotated[int, typer.Option(min=1, help="Steps an orbit is followed.")] = 128,
+    max_iterations: Annotated[int, typer.Option(min=1)] = 512,
+    min_xa: Annotated[float, typer.Option(help="Real part at the left edge.")] = -4,
+    max_xa: Annotated[float, typer.Option()] = -1,
+    min_xb: Annotated[float, typer.Option(help="Real part at the right edge.")] = 1,
+    max_xb: Annotated[float, typer.Option()] = 4,
+    min_ya: Annotated[float, typer.Option(help="Imaginary part at the top edge.")] = -3,
+    max_ya: Annotated[float, typer.Option()] = -0.5,
+    min_yb: Annotated[float, typer.Option(help="Imaginary part at the bottom edge.")] = 0.5,
+    max_yb: Annotated[float, typer.Option()] = 3,
+    one_shot: Annotated[bool, typer.Option("--one-shot", help="Produce one set and exit.")] = False,
+    seed: Seed = None,
+    broker_url: BrokerUrl = None,
+    database_url: DatabaseUrl = None,
+    log_file: LogFile = None,
+) -> None:
+    """Make up random tasks, record each in the database and push it to the workers."""
+    ranges = Ranges(
+        tasks=(min_tasks, max_tasks),
+        pause=(min_pause, max_pause),
+        width=(min_width, max_width),
+        height=(min_height, max_height),
+        iterations=(min_iterations, max_iterations),
+        xa=(min_xa, max_xa),
+        xb=(min_xb, max_xb),
+        ya=(min_ya, max_ya),
+        yb=(min_yb, max_yb),
+    )
+    settings = _settings(broker_url=broker_url, database_url=database_url, log_file=log_file)
+    _check(ranges, settings)
+    _log_places("producer", settings)
+    _serve(Producer(settings, ranges, seed, one_shot))
+
+
+def worker(
+    target: Target = None,
+    threads: Threads = CORES,
+    broker_url: BrokerUrl = None,
+    database_url: DatabaseUrl = None,
+    log_file: LogFile = None,
+) -> None:
+    """Take tasks, render their images, and push results. Start as many workers as you like."""
+    from oat.worker import Worker  # noqa: PLC0415 (it loads the compiler, which the others do without)
+
+    settings = _settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
+    _log_places("worker", settings)
+    _serve(Worker(settings, threads))
+
+
+def tracker(broker_url: BrokerUrl = None, database_url: DatabaseUrl = None, log_file: LogFile = None) -> None:
+    """Take results and update the records; send again what was lost on the way."""
+    from oat.tracker import Tracker  # noqa: PLC0415 (as above)
+
+    settings = _settings(broker_url=broker_url, database_url=database_url, log_file=log_file)
+    _log_places("tracker", settings)
+    _serve(Tracker(settings))
+
+
+def run(
+    tasks: Annotated[int, typer.Option(min=1, max=100_000, help="How many images to make.")] = 24,
+    threads: Threads = CORES,
+    target: Target = None,
+    seed: Seed = None,
+    broker_url: BrokerUrl = None,
+    database_url: DatabaseUrl = None,
+    log_file: LogFile = None,
+) -> None:
+    """Run producer, worker and tracker in one process until all tasks are done, and show the result."""
+    from oat.rendering import warm_up  # noqa: PLC0415 (as above)
+    from oat.run import Run  # noqa: PLC0415 (as above)
+
+    settings = _settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
+    if log_file is None:
+        logging.getLogger().setLevel(logging.WARNING)
+    console = Console()
+    for what, where in _places(settings):
+        console.print(f"{what:9}{where}", highlight=False, soft_wrap=True, markup=False)
+    with console.status("Loading the renderer (the first time, it is compiled)"):
+        warm_up()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    columns = TextColumn("Rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Run(settings, tasks, threads, seed) as job, Progress(*columns, console=console) as bar:
+        images = bar.add_task("images", total=tasks)
+        while not (state := job.progress()).finished:
+            bar.update(images, completed=state.done + state.failed)
+            time.sleep(0.05)
+        bar.update(images, completed=tasks)
+    sheet = job.store.directory / "contact-sheet.png"
+    job.contact_sheet(sheet)
+    table = Table(show_header=False)
+    for row in (
+        ("done", f"{state.done} of {tasks}"),
+        ("failed", str(state.failed)),
+        ("speed", f"{state.done / state.seconds:.1f} images/s with {threads} thread(s)"),
+        ("images", str(job.store.directory)),
+        ("all on one sheet", str(sheet)),
+    ):
+        table.add_row(*row)
+    console.print(table)
+    if state.failed:
+        raise typer.Exit(1)
+
+
+def _application(**commands: Callable[..., None]) -> typer.Typer:
+    application = typer.Typer(
+        no_args_is_help=len(commands) > 1,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="The OpenStack application tutorial: a small distributed program that renders Julia sets.",
+    )
+    for name, command in commands.items():
+        application.command(name)(command)
+    return application
+
+
+def main() -> NoReturn:
+    """`oat`."""
+    _main(_application(run=run, producer=producer, worker=worker, tracker=tracker))
+
+
+def producer_main() -> NoReturn:
+    """`oat-producer`."""
+    _main(_application(producer=producer))
+
+
+def worker_main() -> NoReturn:
+    """`oat-worker`."""
+    _main(_application(worker=worker))
+
+
+def tracker_main() -> NoReturn:
+    """`oat-tracker`."""
+    _main(_application(tracker=tracker))
+
+
+def _main(application: typer.Typer) -> NoReturn:
+    """Run the command; whatever goes wrong for a known reason is one line."""
+    try:
+        status = application(standalone_mode=False)
+    except (TyperException, SettingsError, BrokerError, DatabaseError, OSError) as error:
+        usage = isinstance(error, TyperException | SettingsError)
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        if message:
+            hint = " (--help explains the options)" if isinstance(error, TyperException) else ""
+            print(f"{Path(sys.argv[0]).name}: {message}{hint}", file=sys.stderr)
+        sys.exit(getattr(error, "exit_code", 2 if usage else 1))
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _settings(**given: Any) -> Settings:
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = "_".join(("OAT", *map(str, fault["loc"]))).upper()
+        raise typer.BadParameter(f"{name}: {fault['msg']}, not {fault['input']!r}") from None
+    configure_logging(settings.log_file)
+    return settings
+
+
+def _check(ranges: Ranges, settings: Settings) -> None:
+    """See that the ranges are ranges, and that every task drawn from them is one that a worker takes."""
+    for name, (low, high) in vars(ranges).items():
+        if not low <= high:
+            raise typer.BadParameter(f"--min-{name} {low} is above --max-{name} {high}")
+    for low, high in (("xa", "xb"), ("ya", "yb")):
+        if not getattr(ranges, low)[1] < getattr(ranges, high)[0]:
+            raise typer.BadParameter(
+                f"--max-{low} {getattr(ranges, low)[1]} is not below --min-{high} {getattr(ranges, high)[0]}"
+            )
+    try:
+        largest = Task(
+            uuid=UUID(int=0),
+            **{name: getattr(ranges, name)[1] for name in ("width", "height", "iterations")},
+            **{
+                name: getattr(ranges, name)[end] for name, end in (("xa", 0), ("xb", 1), ("ya", 0), ("yb", 1))
+            },
+        )
+        check_limits(largest, settings.limits)
+    except (ValidationError, InvalidMessageError) as error:
+        raise typer.BadParameter(f"the largest task would be refused: {error}") from None
+
+
+def _places(settings: Settings) -> list[tuple[str, str]]:
+    return [
+        ("broker", mask_password(settings.broker_url)),
+        ("database", mask_password(settings.database_url)),
+        ("images", str(settings.target.absolute())),
+    ]
+
+
+def _log_places(service: str, settings: Settings) -> None:
+    for what, where in _places(settings):
+        log.info("%s uses the %s %s", service, what, where)
+
+
+def _serve(service: Service) -> None:
+    """Run `service`; the first signal has it finish, a second one ends it at once."""
+
+    def stop(number: int, _frame: object) -> None:
+        log.info("stopping on %s; once more ends it at once", signal.Signals(number).name)
+        signal.signal(number, signal.SIG_DFL)
+        service.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    service.run()

@@ -1,0 +1,39 @@
+"""The constant c of z² + c: which Julia set a task shows.
+
+Almost every c gives dust or a blot. The interesting ones lie near the border of the Mandelbrot set: there the
+orbit of c itself escapes, but not soon.
+"""
+
+import random
+
+DRAWS = 1000
+"""How many constants are tried before `FALLBACK` is taken: no viewport may hang the one who picks."""
+
+FALLBACK = (-0.8, 0.156)
+"""A constant whose set fills the middle of the plane with spirals."""
+
+EARLIEST, LATEST = 10, 100
+"""A constant is interesting whose orbit stops at a loop index strictly between the two."""
+
+
+def escape_index(cx: float, cy: float) -> int:
+    """Return the loop index at which the orbit of c = cx + cy·i stops (|z| > 2), `LATEST` if it goes on."""
+    zx, zy = cx, cy
+    for index in range(LATEST):
+        if zx * zx + zy * zy > 4.0:  # noqa: PLR2004 (|z|² > 2²)
+            return index
+        zx, zy = zx * zx - zy * zy + cx, zx * zy + zx * zy + cy
+    return LATEST
+
+
+def pick(rng: random.Random, xa: float, xb: float, ya: float, yb: float) -> tuple[float, float]:
+    """Draw an interesting constant from the viewport, `FALLBACK` where none is found.
+
+    Source: http://code.activestate.com/recipes/577120-julia-fractals/
+    """
+    for _ in range(DRAWS):
+        cx = rng.random() * (xb - xa) + xa
+        cy = rng.random() * (yb - ya) + ya
+        if EARLIEST < escape_index(cx, cy) < LATEST:
+            return cx, cy
+    return FALLBACK

@@ -1,0 +1,381 @@
+"""The database: the record of each task, and what is still to be published. The only module that knows SQLAlchemy."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+
+from oat.messages import MAX_REASON, Result, Task
+from oat.settings import SettingsError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LONGEST_PAUSE = 15.0
+"""Seconds between two attempts at a transaction, once they have grown."""
+
+CHUNK = 500
+"""Rows named by key in one statement."""
+
+MOST_SENDINGS = 10
+"""How often a task that nobody answers is sent before its record becomes `failed`."""
+
+
+class Status(StrEnum):
+    """The state of a fractal."""
+
+    WAITING = "waiting"
+    """Recorded; its task is still to be published, in a queue, or with a worker."""
+    DONE = "done"
+    """Its image is stored; duration and checksum are known."""
+    FAILED = "failed"
+    """There will be no image; the error says why."""
+
+
+class DatabaseError(Exception):
+    """The database cannot be used as it was asked to; trying again would not help."""
+
+
+metadata = sa.MetaData()
+_uuid = sa.CHAR(36).with_variant(mysql.CHAR(36, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+_time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+
+fractals = sa.Table(
+    "fractals",
+    metadata,
+    sa.Column("uuid", _uuid, primary_key=True),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("iterations", sa.Integer, nullable=False),
+    *(sa.Column(name, sa.Double, nullable=False) for name in ("xa", "xb", "ya", "yb", "cx", "cy")),
+    sa.Column("status", sa.String(8), nullable=False),
+    sa.Column("duration", sa.Double),
+    sa.Column("checksum", sa.CHAR(64)),
+    sa.Column("size", sa.BigInteger),
+    sa.Column("worker", sa.String(255)),
+    sa.Column("error", sa.String(MAX_REASON)),
+    sa.Column("sendings", sa.Integer, nullable=False),  # how often its task was handed to the broker
+    sa.Column("created_at", _time, nullable=False),  # all times are UTC
+    sa.Column("sent_at", _time, nullable=False),
+    sa.Column("finished_at", _time),
+    sa.Index("ix_fractals_status_sent_at", "status", "sent_at"),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("uuid", _uuid, primary_key=True),
+    sa.Column("created_at", _time, nullable=False),
+)
+
+TASK_COLUMNS = [fractals.c[name] for name in Task.model_fields]
+
+
+def outcome(status: Status, result: Result) -> dict[str, Any] | None:
+    """Return what `result` changes in a record of this `status`, None if nothing.
+
+    An image counts whenever it comes, also after a failure; a failure counts only while there is no image.
+    """
+    if result.error is None:
+        return {
+            "status": Status.DONE,
+            "duration": result.duration,
+            "checksum": result.checksum,
+            "size": result.size,
+            "worker": result.worker,
+            "error": None,
+        }
+    if status == Status.WAITING:
+        return {
+            "status": Status.FAILED,
+            "duration": None,
+            "checksum": None,
+            "size": None,
+            "worker": result.worker,
+            "error": result.error,
+        }
+    return None
+
+
+class Database:
+    """The records, behind one connection pool.
+
+    Every method is one transaction. One that meets a lost connection or a deadlock is tried again, with growing
+    pauses and for as long as it takes, until `stopping` is set.
+
+    Raises:
+        SettingsError: the URL is none, or of a database without a driver here.
+    """
+
+    def __init__(self, url: str, stopping: threading.Event) -> None:
+        self.stopping = stopping
+        try:
+            parsed = sa.make_url(url)
+            self._engine = sa.create_engine(parsed, **_options(parsed))
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+            raise SettingsError(
+                f"database URL {_masked(url)!r}: {error}; expected mysql+pymysql://user:password@host/name, "
+                "postgresql+psycopg://… or sqlite:///file"
+            ) from None
+        self.name = parsed.render_as_string(hide_password=True)
+        if parsed.get_backend_name() == "sqlite":
+            _prepare_sqlite(self._engine)
+
+    def prepare(self) -> None:
+        """Create the tables, or upgrade those of an older version; several services may do so at once.
+
+        Raises:
+            DatabaseError: the tables are not ours, or of a newer version; the server refuses us.
+        """
+        self._run(_migrate)
+
+    def record(self, tasks: Sequence[Task]) -> None:
+        """Record `tasks` as waiting, and that they are to be published."""
+        now = _now()
+        rows = [
+            {**_row(task), "status": Status.WAITING, "sendings": 1, "created_at": now, "sent_at": now}
+            for task in sorted(tasks, key=lambda task: str(task.uuid))
+        ]
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(fractals.insert(), rows)
+            connection.execute(outbox.insert(), [{"uuid": row["uuid"], "created_at": now} for row in rows])
+
+        self._run(work)
+
+    def owed(self, lease: float, most: int = CHUNK) -> list[Task]:
+        """Return up to `most` tasks that should have been published for more than `lease` seconds."""
+        query = (
+            sa.select(*TASK_COLUMNS)
+            .join(outbox, outbox.c.uuid == fractals.c.uuid)
+            .where(outbox.c.created_at < _now() - timedelta(seconds=lease))
+            .limit(most)
+        )
+        return [
+            _task(row) for row in self._run(lambda connection: connection.execute(query).mappings().all())
+        ]
+
+    def settle(self, uuids: Iterable[UUID]) -> None:
+        """Note that the tasks `uuids` have been published."""
+        keys = sorted(map(str, uuids))
+
+        def work(connection: sa.Connection) -> None:
+            for chunk in _chunks(keys):
+                connection.execute(outbox.delete().where(outbox.c.uuid.in_(chunk)))
+
+        self._run(work)
+
+    def apply(self, results: Sequence[Result]) -> set[UUID]:
+        """Apply `results` to their records and return the UUIDs that have none."""
+        by_key: dict[str, Result] = {}
+        for result in results:
+            if result.error is None or str(result.uuid) not in by_key:
+                by_key[str(result.uuid)] = result
+
+        def work(connection: sa.Connection) -> set[UUID]:
+            known: dict[str, Status] = {}
+            for chunk in _chunks(sorted(by_key)):
+                query = sa.select(fractals.c.uuid, fractals.c.status).where(fractals.c.uuid.in_(chunk))
+                known |= {row.uuid: Status(row.status) for row in connection.execute(query)}
+            now = _now()
+            changes = [
+                {"key": key, "finished_at": now, **change}
+                for key in sorted(known)
+                if (change := outcome(known[key], by_key[key])) is not None
+            ]
+            if changes:
+                connection.execute(_UPDATE, changes)
+            return {UUID(key) for key in by_key.keys() - known.keys()}
+
+        return self._run(work)
+
+    def send_again(self, resend_after: float, most: int = CHUNK) -> tuple[int, int]:
+        """Note that tasks which nobody has answered are to be published once more.
+
+        Each sending doubles the patience, so that an image which takes long is not rendered over and over; after
+        `MOST_SENDINGS` the record becomes `failed`.
+
+        Returns:
+            How many are to be sent again, and how many were given up.
+        """
+        now = _now()
+
+        def work(connection: sa.Connection) -> tuple[int, int]:
+            query = (
+                sa.select(fractals.c.uuid, fractals.c.sendings, fractals.c.sent_at)
+                .outerjoin(outbox, outbox.c.uuid == fractals.c.uuid)
+                .where(
+                    fractals.c.status == Status.WAITING,
+                    fractals.c.sent_at < now - timedelta(seconds=resend_after),
+                    outbox.c.uuid.is_(None),
+                )
+                .order_by(fractals.c.sent_at)
+                .limit(most)
+            )
+            overdue = [
+                row
+                for row in connection.execute(query)
+                if row.sent_at + timedelta(seconds=resend_after * 2 ** (row.sendings - 1)) < now
+            ]
+            # Old enough to be taken over at once, by whoever publishes next.
+            owed_since = datetime(1970, 1, 2)
+            again = given_up = 0
+            for row in sorted(overdue, key=lambda row: row.uuid):
+                # Another tracker may be doing the same: who moves sent_at is the one who sends.
+                ours = fractals.update().where(fractals.c.uuid == row.uuid, fractals.c.sent_at == row.sent_at)
+                if row.sendings >= MOST_SENDINGS:
+                    error = f"sent {MOST_SENDINGS} times, and nobody answered"
+                    change = {"status": Status.FAILED, "error": error, "finished_at": now, "sent_at": now}
+                    given_up += connection.execute(ours.values(change)).rowcount
+                elif connection.execute(ours.values(sendings=row.sendings + 1, sent_at=now)).rowcount:
+                    connection.execute(outbox.insert().values(uuid=row.uuid, created_at=owed_since))
+                    again += 1
+            return again, given_up
+
+        return self._run(work)
+
+    def statuses(self, uuids: Iterable[UUID]) -> dict[UUID, Status]:
+        """Return the states of those of `uuids` that have a record."""
+        keys = sorted(map(str, uuids))
+
+        def work(connection: sa.Connection) -> dict[UUID, Status]:
+            found: dict[UUID, Status] = {}
+            for chunk in _chunks(keys):
+                query = sa.select(fractals.c.uuid, fractals.c.status).where(fractals.c.uuid.in_(chunk))
+                found |= {UUID(row.uuid): Status(row.status) for row in connection.execute(query)}
+            return found
+
+        return self._run(work)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    def _run(self, work: Callable[[sa.Connection], T]) -> T:
+        pause = 0.1
+        while True:
+            try:
+                with self._engine.begin() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                reason = str(error.orig)
+                if _is_refusal(error):
+                    raise DatabaseError(f"the database {self.name} refuses: {reason}") from error
+                passing = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+                if not passing or self.stopping.is_set():
+                    raise
+                log.warning(
+                    "the database %s is not at hand (%s); trying again in %.1f seconds",
+                    self.name, " ".join(reason.split()), pause,
+                )  # fmt: skip
+                self.stopping.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+
+_UPDATE = (
+    fractals.update()
+    .where(fractals.c.uuid == sa.bindparam("key"))
+    .values(
+        {
+            name: sa.bindparam(name)
+            for name in ("status", "duration", "checksum", "size", "worker", "error", "finished_at")
+        }
+    )
+)
+
+
+def _options(url: sa.URL) -> dict[str, Any]:
+    match url.get_backend_name():
+        case "sqlite":
+            if url.database and url.database != ":memory:":
+                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            return {"connect_args": {"timeout": 30}}
+        case "mysql" | "mariadb":
+            timeouts = {"connect_timeout": 10, "read_timeout": 30, "write_timeout": 30}
+            return {"connect_args": timeouts, "isolation_level": "READ COMMITTED"}
+        case "postgresql":
+            timeouts = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
+            return {"connect_args": timeouts, "isolation_level": "READ COMMITTED"}
+        case other:
+            raise ValueError(f"{other} is not a database oat works with")
+
+
+def _prepare_sqlite(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver shall not begin transactions of its own
+        connection.execute("PRAGMA journal_mode = WAL")
+
+    @sa.event.listens_for(engine, "begin")
+    def on_begin(connection: sa.Connection) -> None:
+        # A transaction that turns into a writer halfway would fail instead of waiting for its turn.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _migrate(connection: sa.Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    backend = connection.dialect.name
+    if backend == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x0A7)))
+    elif backend in ("mysql", "mariadb"):
+        connection.execute(sa.select(sa.func.get_lock("oat-schema", 60)))
+    try:
+        tables = sa.inspect(connection).get_table_names()
+        if fractals.name in tables and "alembic_version" not in tables:
+            raise DatabaseError(
+                f"the database has a table {fractals.name!r} that oat did not make; give oat a database of its own"
+            )
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise DatabaseError(
+            f"the tables were made by a newer version of oat ({error}); install that version"
+        ) from error
+    finally:
+        if backend in ("mysql", "mariadb") and not connection.invalidated:
+            connection.execute(sa.select(sa.func.release_lock("oat-schema")))
+
+
+def _is_refusal(error: DBAPIError) -> bool:
+    """Whether the server knows us and says no: wrong password, no such database, no right to."""
+    code = error.orig.args[0] if error.orig and error.orig.args else None
+    return code in (1044, 1045, 1049, 1142, 1698) or any(
+        phrase in str(error.orig)
+        for phrase in ("password authentication failed", "does not exist", "unable to open database file")
+    )
+
+
+def _masked(url: str) -> str:
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return url.partition("://")[0] + "://…"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _row(task: Task) -> dict[str, Any]:
+    return {**task.model_dump(), "uuid": str(task.uuid)}
+
+
+def _task(row: sa.RowMapping) -> Task:
+    return Task.model_validate({**row, "uuid": UUID(row["uuid"])})
+
+
+def _chunks(keys: list[str]) -> Iterable[list[str]]:
+    return (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))

@@ -1,0 +1,65 @@
+"""The embedded broker: kombu's file system transport, made safe for several processes.
+
+A message is a file in a folder. kombu's own channel shows a message before it is written and lists the whole
+folder for each one it takes; this one renames a finished file into place and works off a listing. What a killed
+process had taken is gone: the tracker sends such tasks again.
+"""
+
+import logging
+import os
+import time
+from collections import defaultdict, deque
+from pathlib import Path
+from queue import Empty
+from typing import Any
+from uuid import uuid4
+
+from kombu.transport import filesystem, virtual
+from kombu.utils.json import dumps, loads
+
+log = logging.getLogger(__name__)
+
+
+class Channel(filesystem.Channel):
+    """A channel whose messages appear whole and are taken once."""
+
+    supports_fanout = False
+    get_table = virtual.Channel.get_table
+    """Every service declares all bindings itself: they need no file."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._listed: dict[str, deque[str]] = defaultdict(deque)
+
+    def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
+        name = f"{time.time_ns():020d}-{uuid4().hex}"
+        part = Path(self.data_folder_out, f".{name}.part")
+        part.write_text(dumps(message))
+        part.rename(Path(self.data_folder_out, f"{name}.{queue}.msg"))
+
+    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
+        names = self._listed[queue]
+        if not names:
+            names.extend(sorted(n for n in os.listdir(self.data_folder_in) if n.endswith(f".{queue}.msg")))
+        while names:
+            path = Path(self.data_folder_in, names.popleft())
+            taken = path.with_name(f".{path.name}.taken")
+            try:
+                path.rename(taken)
+            except FileNotFoundError:
+                continue
+            try:
+                payload: dict[str, Any] = loads(taken.read_text())
+            except ValueError:
+                log.warning("the embedded broker holds a file that is no message; it is dropped: %s", path)
+                continue
+            finally:
+                taken.unlink()
+            return payload
+        raise Empty
+
+
+class Transport(filesystem.Transport):
+    """Messages in the folder `data_folder_in` of the transport options."""
+
+    Channel = Channel

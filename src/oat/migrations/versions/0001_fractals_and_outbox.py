@@ -1,0 +1,43 @@
+"""The first tables: fractals and outbox.
+
+The types are written out: a migration must stay what it was when the code has moved on.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Create both tables."""
+    uuid = sa.CHAR(36).with_variant(
+        mysql.CHAR(36, charset="ascii", collation="ascii_bin"), "mysql", "mariadb"
+    )
+    time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+    op.create_table(
+        "fractals",
+        sa.Column("uuid", uuid, primary_key=True),
+        sa.Column("width", sa.Integer, nullable=False),
+        sa.Column("height", sa.Integer, nullable=False),
+        sa.Column("iterations", sa.Integer, nullable=False),
+        *(sa.Column(name, sa.Double, nullable=False) for name in ("xa", "xb", "ya", "yb", "cx", "cy")),
+        sa.Column("status", sa.String(8), nullable=False),
+        sa.Column("duration", sa.Double),
+        sa.Column("checksum", sa.CHAR(64)),
+        sa.Column("size", sa.BigInteger),
+        sa.Column("worker", sa.String(255)),
+        sa.Column("error", sa.String(1000)),
+        sa.Column("sendings", sa.Integer, nullable=False),
+        sa.Column("created_at", time, nullable=False),
+        sa.Column("sent_at", time, nullable=False),
+        sa.Column("finished_at", time),
+    )
+    op.create_index("ix_fractals_status_sent_at", "fractals", ["status", "sent_at"])
+    op.create_table(
+        "outbox",
+        sa.Column("uuid", uuid, primary_key=True),
+        sa.Column("created_at", time, nullable=False),
+    )

@@ -1,0 +1,27 @@
+"""The outbox: recorded tasks on their way to the broker. The one place that publishes tasks.
+
+A record and the note that it is still to be published are one transaction. Here the task is published, and the
+note taken back only when the broker has confirmed. Who dies in between leaves an owed publication, which the next
+one who comes along takes over; a task may so be sent twice, which changes nothing, and is never lost.
+"""
+
+from collections.abc import Sequence
+
+from oat.broker import TASKS, Broker
+from oat.database import Database
+from oat.messages import Task
+
+
+def publish(tasks: Sequence[Task], database: Database, broker: Broker) -> None:
+    """Publish recorded `tasks`, wait for all confirms together, and settle them."""
+    broker.publish_all(TASKS, (task.to_json() for task in tasks))
+    database.settle(task.uuid for task in tasks)
+
+
+def take_over(lease: float, database: Database, broker: Broker) -> int:
+    """Publish what others should have published more than `lease` seconds ago, and return how much that was."""
+    count = 0
+    while owed := database.owed(lease):
+        publish(owed, database, broker)
+        count += len(owed)
+    return count

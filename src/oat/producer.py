@@ -1,0 +1,107 @@
+"""The producer: makes up tasks, records them, publishes them, sleeps, and starts over."""
+
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass
+from uuid import uuid4
+
+from oat import outbox
+from oat.broker import Broker
+from oat.constant import pick
+from oat.database import Database
+from oat.messages import Task
+from oat.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """From where to where each random value goes, both ends included."""
+
+    tasks: tuple[int, int] = (1, 10)
+    pause: tuple[float, float] = (1.0, 10.0)
+    width: tuple[int, int] = (256, 1024)
+    height: tuple[int, int] = (256, 1024)
+    iterations: tuple[int, int] = (128, 512)
+    xa: tuple[float, float] = (-4.0, -1.0)
+    xb: tuple[float, float] = (1.0, 4.0)
+    ya: tuple[float, float] = (-3.0, -0.5)
+    yb: tuple[float, float] = (0.5, 3.0)
+
+
+def make_up(ranges: Ranges, rng: random.Random) -> Task:
+    """Make up one task: a new UUID, and parameters that are `rng`'s to choose."""
+    width, height, iterations = (rng.randint(*r) for r in (ranges.width, ranges.height, ranges.iterations))
+    xa, xb, ya, yb = (rng.uniform(*r) for r in (ranges.xa, ranges.xb, ranges.ya, ranges.yb))
+    cx, cy = pick(rng, xa, xb, ya, yb)
+    return Task(
+        uuid=uuid4(), width=width, height=height, iterations=iterations,
+        xa=xa, xb=xb, ya=ya, yb=yb, cx=cx, cy=cy,
+    )  # fmt: skip
+
+
+class Producer:
+    """Produces sets of random tasks until it is stopped.
+
+    Args:
+        settings: where the servers are.
+        ranges: what may be drawn.
+        seed: draws the same parameters again; None draws others each time.
+        one_shot: end after one set.
+    """
+
+    def __init__(
+        self, settings: Settings, ranges: Ranges, seed: int | None = None, one_shot: bool = False
+    ) -> None:
+        self.stopping = threading.Event()
+        self.broker = Broker(settings.broker_url, self.stopping)
+        self.database = Database(settings.database_url, self.stopping)
+        self.settings = settings
+        self.ranges = ranges
+        self.one_shot = one_shot
+        self.produced: list[Task] = []
+        """The set in hand."""
+        self._unsent = False
+        self._rng = random.Random(seed)  # noqa: S311 (pictures, not secrets)
+
+    def run(self) -> None:
+        """Produce until `stop` is called, or one set is out."""
+        self.database.prepare()
+        self.broker.serve(self._session)
+        self.database.close()
+
+    def stop(self) -> None:
+        """Have `run` return; may be called from any thread or signal handler."""
+        self.stopping.set()
+        self.broker.wake()
+
+    def _session(self) -> None:
+        while not self.stopping.is_set():
+            self._take_over()
+            if not self._unsent:
+                self._record_a_set()
+            outbox.publish(self.produced, self.database, self.broker)
+            self._unsent = False
+            if self.one_shot:
+                return
+            pause = self._rng.uniform(*self.ranges.pause)
+            log.info("sleeping for %f seconds", pause)
+            awake_at = time.monotonic() + pause
+            while not self.stopping.is_set() and (left := awake_at - time.monotonic()) > 0:
+                self.broker.wait(left)
+
+    def _take_over(self) -> None:
+        if count := outbox.take_over(self.settings.lease, self.database, self.broker):
+            log.info("published %d task(s) that someone else had recorded", count)
+
+    def _record_a_set(self) -> None:
+        count = self._rng.randint(*self.ranges.tasks)
+        log.info("generating %d task(s)", count)
+        self.produced = [make_up(self.ranges, self._rng) for _ in range(count)]
+        for task in self.produced:
+            log.info("generated task: %s", task.model_dump())
+        self.database.record(self.produced)
+        self._unsent = True

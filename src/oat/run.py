@@ -1,0 +1,123 @@
+"""All three services in one process: the main job, on whatever broker, database and store are set."""
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+from PIL import Image
+
+from oat.database import Database, Status
+from oat.producer import Producer, Ranges
+from oat.settings import Settings
+from oat.store import Store
+from oat.tracker import Tracker
+from oat.worker import Worker
+
+SHEET_SIDE = 1600
+"""Pixels of the longer side of a contact sheet."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is."""
+
+    total: int
+    done: int
+    failed: int
+    seconds: float
+    """Since the tasks were recorded."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether every task has its answer."""
+        return self.done + self.failed == self.total
+
+
+class Run:
+    """Producer, worker and tracker side by side for one set of `tasks` tasks.
+
+    Use as a context manager: entering starts the services, leaving stops them.
+    """
+
+    def __init__(self, settings: Settings, tasks: int, threads: int, seed: int | None = None) -> None:
+        ranges = replace(Ranges(), tasks=(tasks, tasks))
+        self.stopping = threading.Event()
+        self.store = Store(settings.target)
+        self.database = Database(settings.database_url, self.stopping)
+        self._producer = Producer(settings, ranges, seed, one_shot=True)
+        self._worker = Worker(settings, threads)
+        self._tracker = Tracker(settings)
+        self._threads = [
+            threading.Thread(target=self._guard, args=(service,), name=type(service).__name__.lower())
+            for service in (self._tracker, self._worker, self._producer)
+        ]
+        self._fault: Exception | None = None
+        self._answered: dict[UUID, Status] = {}
+        self._started = 0.0
+
+    def __enter__(self) -> "Run":
+        self.database.prepare()
+        self.store.prepare()
+        self._started = time.monotonic()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        for service in (self._producer, self._worker, self._tracker):
+            service.stop()
+        for thread in self._threads:
+            thread.join()
+        self.database.close()
+
+    def progress(self) -> Progress:
+        """Look up how far the tasks are.
+
+        Raises:
+            Exception: what ended one of the services.
+        """
+        if self._fault is not None:
+            raise self._fault
+        produced = [] if self._threads[-1].is_alive() else self._producer.produced
+        open_tasks = [task.uuid for task in produced if task.uuid not in self._answered]
+        found = self.database.statuses(open_tasks)
+        self._answered |= {uuid: status for uuid, status in found.items() if status != Status.WAITING}
+        states = list(self._answered.values())
+        return Progress(
+            total=self._producer.ranges.tasks[0],
+            done=states.count(Status.DONE),
+            failed=states.count(Status.FAILED),
+            seconds=time.monotonic() - self._started,
+        )
+
+    def contact_sheet(self, path: Path) -> None:
+        """Draw all images of this run that are done onto one sheet, and write it to `path`."""
+        done = [task.uuid for task in self._producer.produced if self._answered.get(task.uuid) == Status.DONE]
+        draw_contact_sheet([self.store.path(uuid) for uuid in done]).save(path)
+
+    def _guard(self, service: Producer | Worker | Tracker) -> None:
+        try:
+            service.run()
+        except Exception as error:
+            self._fault = error
+
+
+def draw_contact_sheet(images: Sequence[Path]) -> Image.Image:
+    """Return a square sheet with a thumbnail of each of `images`, row by row."""
+    columns = max(1, math.ceil(math.sqrt(len(images))))
+    cell = max(8, SHEET_SIDE // columns)
+    rows = max(1, math.ceil(len(images) / columns))
+    sheet = Image.new("RGB", (columns * cell, rows * cell), "black")
+    for position, path in enumerate(images):
+        with Image.open(path) as image:
+            thumbnail = image.convert("RGB")
+        thumbnail.thumbnail((cell - 4, cell - 4))
+        left = position % columns * cell + (cell - thumbnail.width) // 2
+        top = position // columns * cell + (cell - thumbnail.height) // 2
+        sheet.paste(thumbnail, (left, top))
+    return sheet

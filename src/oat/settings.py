@@ -1,0 +1,71 @@
+"""Settings: where the servers are, what is allowed, and how the log looks.
+
+Every setting is an environment variable `OAT_…`; the commands offer the usual ones as options too. Nothing
+set means the embedded default: no server, everything in the user's data folder.
+"""
+
+import logging
+import re
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot be used; the message says which, and what would do."""
+
+
+def data_folder() -> Path:
+    """The folder of the embedded default: broker, database and images."""
+    return user_data_path("oat")
+
+
+class Limits(BaseSettings):
+    """What a task may ask for, as `OAT_MAX_…`."""
+
+    model_config = SettingsConfigDict(env_prefix="OAT_MAX_", frozen=True)
+
+    side: PositiveInt = 32_768
+    """Pixels of the longer side."""
+    pixels: PositiveInt = 2**26
+    """Pixels of the whole image, 64 MiB of indices."""
+    iterations: PositiveInt = 1_000_000
+    work: PositiveInt = 10**12
+    """Pixels times iterations: some quarter of an hour of one core, below the half hour after which RabbitMQ
+    takes an unacknowledged message away from its worker."""
+
+
+class Settings(BaseSettings):
+    """What all services share, as `OAT_…`."""
+
+    model_config = SettingsConfigDict(env_prefix="OAT_", frozen=True)
+
+    broker_url: str = Field(default_factory=lambda: f"filesystem://{data_folder() / 'broker'}")
+    database_url: str = Field(default_factory=lambda: f"sqlite:///{data_folder() / 'oat.db'}")
+    target: Path = Field(default_factory=lambda: data_folder() / "images")
+    log_file: Path | None = None
+    lease: PositiveFloat = 60.0
+    """Seconds after which an unsent task is taken to belong to someone who died."""
+    resend_after: PositiveFloat = 60.0
+    """Seconds without an answer, while the queues are empty, after which a task is sent again."""
+    limits: Limits = Field(default_factory=Limits)
+
+
+def mask_password(url: str) -> str:
+    """Return `url` with its password replaced by stars, fit for a log."""
+    return re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)
+
+
+def configure_logging(log_file: Path | None, level: int = logging.INFO) -> None:
+    """Send log lines in the form of the tutorial to the terminal, or to `log_file` where one is given.
+
+    Raises:
+        OSError: `log_file` cannot be written.
+    """
+    handler = WatchedFileHandler(log_file) if log_file else logging.StreamHandler()
+    logging.basicConfig(format="%(asctime)s %(message)s", level=level, handlers=[handler], force=True)
+    for noisy in ("alembic", "amqp", "kombu", "numba"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

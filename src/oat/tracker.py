@@ -1,0 +1,117 @@
+"""The tracker: takes results and updates the records; sees to it that no task is forgotten."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from oat import outbox
+from oat.broker import RESULTS, TASKS, Broker, Delivery
+from oat.database import Database
+from oat.messages import InvalidMessageError, Result, parse_result
+from oat.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+"""Results applied in one transaction at most."""
+
+TRIES = 5
+"""How often a result without a record is tried, a second apart, before it is a dead letter."""
+
+
+@dataclass
+class _Held:
+    """A result in our hands."""
+
+    delivery: Delivery
+    result: Result
+    tries: int = 0
+
+
+class Tracker:
+    """Applies results until it is stopped."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.stopping = threading.Event()
+        self.broker = Broker(settings.broker_url, self.stopping)
+        self.database = Database(settings.database_url, self.stopping)
+        self.settings = settings
+        self._arrived: list[_Held] = []
+        self._orphans: list[_Held] = []
+        self._orphans_due = 0.0
+        self._housekeeping_due = 0.0
+
+    def run(self) -> None:
+        """Track until `stop` is called; what has arrived by then is applied."""
+        self.database.prepare()
+        self.broker.serve(self._session)
+        self.database.close()
+
+    def stop(self) -> None:
+        """Have `run` return; may be called from any thread or signal handler."""
+        self.stopping.set()
+        self.broker.wake()
+
+    def _session(self) -> None:
+        # What an earlier connection delivered is delivered again: forget it.
+        self._arrived.clear()
+        self._orphans.clear()
+        self.broker.consume(RESULTS, BATCH, self._take)
+        while not self.stopping.is_set():
+            self.broker.wait(1.0)
+            self._apply()
+            self._keep_house()
+
+    def _take(self, delivery: Delivery) -> None:
+        try:
+            result = parse_result(delivery.body)
+        except InvalidMessageError as error:
+            self._bury(delivery, str(error))
+            return
+        self._arrived.append(_Held(delivery, result))
+
+    def _bury(self, delivery: Delivery, reason: str) -> None:
+        log.warning("refused a message that is no result of ours: %s", reason)
+        self.broker.dead_letter(delivery.body, reason, lambda: self.broker.ack(delivery))
+
+    def _apply(self) -> None:
+        now = time.monotonic()
+        batch, self._arrived = self._arrived, []
+        if self._orphans and now >= self._orphans_due:
+            batch, self._orphans = self._orphans + batch, []
+        if not batch:
+            return
+        for held in batch:
+            log.info("processing result %s", held.result.uuid)
+        unknown = self.database.apply([held.result for held in batch])
+        for held in batch:
+            if held.result.uuid not in unknown:
+                _tell(held.result)
+                self.broker.ack(held.delivery)
+            elif (tries := held.tries + 1) < TRIES:
+                self._orphans.append(_Held(held.delivery, held.result, tries))
+                self._orphans_due = now + 1
+            else:
+                self._bury(held.delivery, f"there is no record of {held.result.uuid}")
+
+    def _keep_house(self) -> None:
+        """Publish what died before it was sent, and send again what was lost on the way."""
+        now = time.monotonic()
+        if now < self._housekeeping_due:
+            return
+        self._housekeeping_due = now + min(5.0, self.settings.resend_after, self.settings.lease)
+        if self.broker.size(TASKS) == self.broker.size(RESULTS) == 0 and not self._arrived:
+            again, given_up = self.database.send_again(self.settings.resend_after)
+            if again or given_up:
+                log.warning("%d task(s) without an answer are sent again, %d given up", again, given_up)
+        if count := outbox.take_over(self.settings.lease, self.database, self.broker):
+            log.info("published %d task(s) that nobody had sent", count)
+
+
+def _tell(result: Result) -> None:
+    if result.error is not None:
+        log.info("failed: %s", result.error)
+    else:
+        log.info("elapsed time %f seconds", result.duration)
+        log.info("checksum %s", result.checksum)
