@@ -4,6 +4,7 @@ A connection belongs to one thread. That thread alone calls the methods of its `
 `wake` it.
 """
 
+import contextlib
 import logging
 import select
 import socket
@@ -133,10 +134,8 @@ class Broker:
 
     def wake(self) -> None:
         """End the `wait` of the connection's thread; may be called from any thread or signal handler."""
-        try:
+        with contextlib.suppress(BlockingIOError):  # then it has enough to wake up from
             self._waker.send(b"\0")
-        except BlockingIOError:
-            pass  # it has enough to wake up from
 
     def consume(self, queue: str, prefetch: int, on_message: Callable[[Delivery], None]) -> None:
         """Have `on_message` called, from `wait` or a publish, with up to `prefetch` unsettled messages."""
@@ -147,9 +146,7 @@ class Broker:
             on_message(Delivery(message.body, message.delivery_tag))
 
         self._consumers.append(f"oat-{queue}")
-        self._channel.basic_consume(
-            queue=queue, no_ack=False, callback=deliver, consumer_tag=self._consumers[-1]
-        )
+        self._channel.basic_consume(queue=queue, no_ack=False, callback=deliver, consumer_tag=self._consumers[-1])
 
     def cancel(self) -> None:
         """Take no more messages."""
@@ -159,10 +156,6 @@ class Broker:
     def ack(self, delivery: Delivery) -> None:
         """Settle `delivery`: it is done."""
         self._channel.basic_ack(delivery.tag)
-
-    def give_back(self, delivery: Delivery) -> None:
-        """Return `delivery` to its queue."""
-        self._channel.basic_reject(delivery.tag, requeue=True)
 
     def publish(
         self, name: str, body: bytes | str, on_confirm: Callable[[], None], reason: str | None = None
@@ -308,11 +301,9 @@ class Broker:
                 return
 
     def _sleep_again(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):
             while self._awake.recv(4096):
                 pass
-        except BlockingIOError:
-            pass
 
 
 def _embedded_connection(url: str) -> Connection:

@@ -265,9 +265,7 @@ def _check(ranges: Ranges, settings: Settings) -> None:
         largest = Task(
             uuid=UUID(int=0),
             **{name: getattr(ranges, name)[1] for name in ("width", "height", "iterations")},
-            **{
-                name: getattr(ranges, name)[end] for name, end in (("xa", 0), ("xb", 1), ("ya", 0), ("yb", 1))
-            },
+            **{name: getattr(ranges, name)[end] for name, end in (("xa", 0), ("xb", 1), ("ya", 0), ("yb", 1))},
         )
         check_limits(largest, settings.limits)
     except (ValidationError, InvalidMessageError) as error:

@@ -1,4 +1,7 @@
-"""The database: the record of each task, and what is still to be published. The only module that knows SQLAlchemy."""
+"""The database: the record of each task, and what is still to be published.
+
+The only module that knows SQLAlchemy.
+"""
 
 import logging
 import threading
@@ -163,9 +166,7 @@ class Database:
             .where(outbox.c.created_at < _now() - timedelta(seconds=lease))
             .limit(most)
         )
-        return [
-            _task(row) for row in self._run(lambda connection: connection.execute(query).mappings().all())
-        ]
+        return [_task(row) for row in self._run(lambda connection: connection.execute(query).mappings().all())]
 
     def settle(self, uuids: Iterable[UUID]) -> None:
         """Note that the tasks `uuids` have been published."""

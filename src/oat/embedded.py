@@ -6,7 +6,6 @@ process had taken is gone: the tracker sends such tasks again.
 """
 
 import logging
-import os
 import time
 from collections import defaultdict, deque
 from pathlib import Path
@@ -28,19 +27,21 @@ class Channel(filesystem.Channel):
     """Every service declares all bindings itself: they need no file."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # kombu's own
         self._listed: dict[str, deque[str]] = defaultdict(deque)
 
-    def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
+    # kombu itself calls the second argument once `message` and once `payload`.
+    def _put(self, queue: str, payload: dict[str, Any], **_: Any) -> None:  # type: ignore[override]
         name = f"{time.time_ns():020d}-{uuid4().hex}"
         part = Path(self.data_folder_out, f".{name}.part")
-        part.write_text(dumps(message))
+        part.write_text(dumps(payload))
         part.rename(Path(self.data_folder_out, f"{name}.{queue}.msg"))
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
         names = self._listed[queue]
         if not names:
-            names.extend(sorted(n for n in os.listdir(self.data_folder_in) if n.endswith(f".{queue}.msg")))
+            files = Path(self.data_folder_in).glob(f"*.{queue}.msg")
+            names.extend(sorted(file.name for file in files))
         while names:
             path = Path(self.data_folder_in, names.popleft())
             taken = path.with_name(f".{path.name}.taken")

@@ -32,7 +32,7 @@ def _fill(indices, iterations, xa, xb, ya, yb, cx, cy):  # type: ignore[no-untyp
             zi = top
             last = iterations - 1
             for n in range(iterations):
-                if zr * zr + zi * zi > 4.0:
+                if zr * zr + zi * zi > 4.0:  # noqa: PLR2004 (|z|² > 2²)
                     last = n
                     break
                 zr, zi = zr * zr - zi * zi + cx, zr * zi + zr * zi + cy

@@ -70,18 +70,15 @@ class Worker:
         while not self.stopping.is_set():
             self.broker.wait(3600.0)
             self._answer_finished()
+        # What nobody has begun stays unsettled: the end of the connection returns it to its queue.
         self.broker.cancel()
-        for delivery, future in list(self._rendering.items()):
-            if future.cancel():
-                del self._rendering[delivery]
-                self.broker.give_back(delivery)
+        self._rendering = {d: future for d, future in self._rendering.items() if not future.cancel()}
         while self._rendering or self._unanswered:
             self.broker.wait(3600.0)
             self._answer_finished()
 
     def _start(self, delivery: Delivery) -> None:
         if self.stopping.is_set():
-            self.broker.give_back(delivery)
             return
         try:
             task = parse_task(delivery.body, self.limits)
@@ -97,9 +94,7 @@ class Worker:
             confirmed = partial(self._settle, delivery)
         else:
             answer = Result(uuid=error.uuid, worker=self.worker, error=f"no valid task: {error}"[:MAX_REASON])
-            confirmed = partial(
-                self.broker.publish, RESULTS, answer.to_json(), partial(self._settle, delivery)
-            )
+            confirmed = partial(self.broker.publish, RESULTS, answer.to_json(), partial(self._settle, delivery))
         self.broker.dead_letter(delivery.body, str(error), confirmed)
 
     def _settle(self, delivery: Delivery) -> None:
@@ -112,7 +107,6 @@ class Worker:
             if self._rendering.pop(delivery, None) is None:
                 continue  # the connection it came from is gone, and it with it
             if result is None:
-                self.broker.give_back(delivery)
                 continue
             self._unanswered += 1
             self.broker.publish(RESULTS, result.to_json(), partial(self._settle, delivery))

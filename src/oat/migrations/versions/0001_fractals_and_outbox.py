@@ -13,9 +13,7 @@ down_revision = None
 
 def upgrade() -> None:
     """Create both tables."""
-    uuid = sa.CHAR(36).with_variant(
-        mysql.CHAR(36, charset="ascii", collation="ascii_bin"), "mysql", "mariadb"
-    )
+    uuid = sa.CHAR(36).with_variant(mysql.CHAR(36, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
     time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
     op.create_table(
         "fractals",

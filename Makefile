@@ -1,0 +1,46 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/run ## prepare .venv, to run the program
+
+run: .venv/run ## render 24 images on this machine, no server needed
+	@.venv/bin/oat run
+
+test: .venv/develop ## install the servers the tests need, then run all tests
+	@tests/install-servers
+	.venv/bin/python -m pytest
+
+lint: .venv/develop ## format, rules, types and import directions
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+
+lock: .venv/develop ## pin the newest versions of all dependencies
+	.venv/bin/uv pip compile -U -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+	  pyproject.toml -o requirements.txt
+	.venv/bin/uv pip compile -U -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+	  pyproject.toml --group dev -o requirements-dev.txt
+
+clean: ## remove what the other targets made
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "oat needs Python 3.11 or newer, this is %d.%d" % sys.version_info[:2])'
+	@$(PYTHON) -m venv .venv || { echo "python3 has no venv: install the package python3-venv"; rm -rf .venv; exit 1; }
+
+.venv/run: .venv/bin/python requirements.txt pyproject.toml
+	@echo "Setting up .venv with the pinned requirements"
+	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@.venv/bin/pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+.venv/develop: .venv/run requirements-dev.txt
+	@echo "Setting up .venv with the pinned tools for development"
+	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.PHONY: help setup run test lint lock clean

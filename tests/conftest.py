@@ -1,0 +1,86 @@
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from servers import MariaDB, MissingError, PostgreSQL, RabbitMQ
+from system import System
+
+
+def _private(kind):
+    with tempfile.TemporaryDirectory(prefix="oat-") as folder:
+        Path(folder).chmod(0o755)
+        server = kind(Path(folder))
+        try:
+            server.start()
+        except MissingError as missing:
+            if os.environ.get("CI") == "true":
+                raise
+            warnings.warn(f"LEFT OUT: tests that need {missing}, which is not installed here", stacklevel=1)
+            pytest.skip(f"{missing} is not installed; tests/install-servers brings it")
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq():
+    yield from _private(RabbitMQ)
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    yield from _private(MariaDB)
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    yield from _private(PostgreSQL)
+
+
+@pytest.fixture
+def vhost(rabbitmq):
+    """A RabbitMQ whose queues are gone before the next test."""
+    import amqp  # noqa: PLC0415 (only here)
+
+    yield rabbitmq.url
+    with amqp.Connection(f"127.0.0.1:{rabbitmq.port}") as connection:
+        for name in ("tasks", "results", "dead-letters"):
+            connection.channel().queue_delete(name)
+            connection.channel().exchange_delete(name)
+
+
+@pytest.fixture(params=["sqlite", "mariadb", "postgresql"])
+def database_url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'oat.db'}"
+    return request.getfixturevalue(request.param).database(uuid4().hex[:8])
+
+
+@pytest.fixture(params=["embedded", "rabbitmq+mariadb", "rabbitmq+postgresql", "rabbitmq+sqlite"])
+def system(request, tmp_path):
+    """The services on a broker, a database and a folder of the test's own."""
+    broker, _, database = request.param.partition("+")
+    broker_url = request.getfixturevalue("vhost") if broker == "rabbitmq" else None
+    database_url = (
+        request.getfixturevalue(database).database(uuid4().hex[:8])
+        if database
+        in (
+            "mariadb",
+            "postgresql",
+        )
+        else None
+    )
+    with System(tmp_path, broker_url, database_url) as running:
+        yield running
+
+
+@pytest.fixture
+def on_servers(vhost, mariadb, tmp_path):
+    """The same on RabbitMQ and MariaDB alone, where one combination is enough."""
+    with System(tmp_path, vhost, mariadb.database(uuid4().hex[:8])) as running:
+        yield running

@@ -1,0 +1,114 @@
+import random
+import threading
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from oat.database import MOST_SENDINGS, Database, DatabaseError, Status, metadata, outcome
+from oat.messages import Result
+from oat.producer import Ranges, make_up
+
+DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
+
+
+def some_tasks(count):
+    rng = random.Random(3)
+    return [make_up(Ranges(), rng) for _ in range(count)]
+
+
+@pytest.fixture
+def database(database_url):
+    opened = Database(database_url, threading.Event())
+    opened.prepare()
+    yield opened
+    opened.close()
+
+
+def test_an_image_counts_whenever_it_comes_and_a_failure_only_while_there_is_none():
+    image, failure = Result(uuid=uuid4(), **DONE), Result(uuid=uuid4(), error="disk full")
+    for status in Status:
+        assert outcome(status, image)["status"] == Status.DONE
+    assert outcome(Status.WAITING, failure)["error"] == "disk full"
+    assert outcome(Status.DONE, failure) is None
+    assert outcome(Status.FAILED, failure) is None
+
+
+def test_the_tables_are_those_of_the_code(database, database_url):
+    engine = sa.create_engine(database_url)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_many_services_may_prepare_an_empty_database_at_once(database_url):
+    faults = []
+
+    def prepare():
+        try:
+            opened = Database(database_url, threading.Event())
+            opened.prepare()
+            opened.close()
+        except Exception as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=prepare) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+
+
+def test_a_table_of_someone_else_and_a_newer_version_are_refused(database_url):
+    engine = sa.create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE fractals (x INTEGER)"))
+    with pytest.raises(DatabaseError, match="did not make"):
+        Database(database_url, threading.Event()).prepare()
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE fractals"))
+    Database(database_url, threading.Event()).prepare()
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseError, match="newer version"):
+        Database(database_url, threading.Event()).prepare()
+    engine.dispose()
+
+
+def test_a_recorded_task_is_owed_until_it_is_settled(database):
+    tasks = some_tasks(5)
+    database.record(tasks)
+    assert database.owed(lease=60) == []
+    assert sorted(database.owed(lease=-60), key=str) == sorted(tasks, key=str)
+    database.settle(task.uuid for task in tasks[1:])
+    assert database.owed(lease=-60) == tasks[:1]
+
+
+def test_results_are_applied_once_or_twice_and_unknown_ones_are_named(database):
+    tasks = some_tasks(3)
+    database.record(tasks)
+    stranger = uuid4()
+    results = [Result(uuid=uuid, **DONE) for uuid in (tasks[0].uuid, tasks[1].uuid, stranger)]
+    failures = [Result(uuid=tasks[uuid].uuid, error="no") for uuid in (1, 2)]
+    for _ in range(2):
+        assert database.apply([*results, *failures]) == {stranger}
+    states = database.statuses([*(task.uuid for task in tasks), stranger])
+    assert [states.get(task.uuid) for task in tasks] == [Status.DONE, Status.DONE, Status.FAILED]
+    assert stranger not in states
+
+
+def test_who_is_not_answered_is_sent_again_with_growing_patience_and_given_up_at_last(database):
+    [task] = some_tasks(1)
+    database.record([task])
+    assert database.send_again(resend_after=-1) == (0, 0)  # still in the outbox: unsent
+    database.settle([task.uuid])
+    assert database.send_again(resend_after=60) == (0, 0)
+    for _ in range(MOST_SENDINGS - 1):
+        assert database.send_again(resend_after=-0.001) == (1, 0)
+        assert database.owed(lease=60) == [task]
+        database.settle([task.uuid])
+    assert database.send_again(resend_after=-0.001) == (0, 1)
+    assert database.statuses([task.uuid]) == {task.uuid: Status.FAILED}

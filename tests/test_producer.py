@@ -1,0 +1,30 @@
+import random
+
+from oat.constant import EARLIEST, FALLBACK, LATEST, escape_index, pick
+from oat.producer import Ranges, make_up
+
+
+def test_every_value_lies_in_its_range_and_the_constant_is_interesting():
+    ranges, rng = Ranges(), random.Random(1)
+    found = 0
+    for _ in range(200):
+        task = make_up(ranges, rng)
+        for name in ("width", "height", "iterations", "xa", "xb", "ya", "yb"):
+            low, high = getattr(ranges, name)
+            assert low <= getattr(task, name) <= high
+        if (task.cx, task.cy) != FALLBACK:
+            assert task.xa <= task.cx <= task.xb
+            assert task.ya <= task.cy <= task.yb
+            found += 1
+        assert EARLIEST < escape_index(task.cx, task.cy) < LATEST
+    assert found > 190
+
+
+def test_a_seed_gives_the_same_parameters_and_new_uuids():
+    first, second = (make_up(Ranges(), random.Random(7)) for _ in range(2))
+    assert first.model_dump(exclude={"uuid"}) == second.model_dump(exclude={"uuid"})
+    assert first.uuid != second.uuid
+
+
+def test_a_viewport_without_an_interesting_constant_does_not_hang():
+    assert pick(random.Random(1), 5.0, 6.0, 5.0, 6.0) == FALLBACK
