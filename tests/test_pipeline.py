@@ -254,7 +254,7 @@ def test_oat_run_renders_what_it_was_asked_for_and_shows_it(tmp_path):
             done = system.call("oat", "run", "--tasks", 5)
             assert done.returncode == 0, done.stderr
             assert "5 of 5" in done.stdout
-            sheet = system.images / "contact-sheet.png"
+            sheet = system.folder / "data" / "oat" / "contact-sheet.png"
             with Image.open(io.BytesIO(sheet.read_bytes())) as image:
                 assert len(image.convert("RGB").getcolors(1 << 24)) > 8
             sheet.unlink()

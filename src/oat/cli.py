@@ -21,7 +21,7 @@ from oat.broker import BrokerError
 from oat.database import DatabaseError
 from oat.messages import InvalidMessageError, Task, check_limits
 from oat.producer import Producer, Ranges
-from oat.settings import Settings, SettingsError, configure_logging, mask_password
+from oat.settings import Settings, SettingsError, configure_logging, data_folder, mask_password
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +177,8 @@ def run(
             bar.update(images, completed=state.done + state.failed)
             time.sleep(0.05)
         bar.update(images, completed=tasks)
-    sheet = job.store.directory / "contact-sheet.png"
+    sheet = data_folder() / "contact-sheet.png"
+    sheet.parent.mkdir(parents=True, exist_ok=True)
     job.contact_sheet(sheet)
     table = Table(show_header=False)
     for row in (

@@ -112,7 +112,7 @@ def draw_contact_sheet(images: Sequence[Path]) -> Image.Image:
     columns = max(1, math.ceil(math.sqrt(len(images))))
     cell = max(8, SHEET_SIDE // columns)
     rows = max(1, math.ceil(len(images) / columns))
-    sheet = Image.new("RGB", (columns * cell, rows * cell), "black")
+    sheet = Image.new("RGB", (columns * cell, rows * cell), "#333")
     for position, path in enumerate(images):
         with Image.open(path) as image:
             thumbnail = image.convert("RGB")
