@@ -104,7 +104,7 @@ class RabbitMQ(Server):
 
     @property
     def url(self):
-        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/"
 
 
 class MariaDB(Server):

@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from oat.database import MOST_SENDINGS, Database, DatabaseError, Status, metadata, outcome
+from oat.database import MOST_SENDINGS, Database, outcome
 from oat.messages import Result
 from oat.producer import Ranges, make_up
+from oat.schema import DatabaseError, Status, metadata
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 

@@ -93,7 +93,8 @@ def test_an_ample_result_and_a_failure():
 @pytest.mark.parametrize(
     "changes",
     [{"duration": ...}, {"checksum": ...}, {"checksum": "x" * 64}, {"checksum": "A" * 64}, {"duration": -1.0},
-     {"duration": math.nan}, {"size": -1}, {"worker": "w" * 300}, {"error": ""}, {"uuid": "/tmp/x"}],
+     {"duration": math.nan}, {"size": -1}, {"worker": "w" * 300}, {"worker": "w\0"}, {"error": "\0"},
+     {"worker": "\n\0"}, {"error": ""}, {"uuid": "/tmp/x"}],
 )  # fmt: skip
 def test_a_bad_result_is_refused(changes):
     fields = {"uuid": SPEC["uuid"], "duration": 1.0, "checksum": "0" * 64} | changes

@@ -224,6 +224,27 @@ def test_a_service_stops_at_once_while_it_waits_for_a_server(tmp_path):
         terminate(worker)
 
 
+def test_a_stop_while_the_database_is_away_is_no_failure(tmp_path):
+    url = f"mysql+pymysql://tutorial:secretsecret@127.0.0.1:{free_port()}/tutorial"
+    with System(tmp_path, None, url) as system:
+        tracker = system.start("oat-tracker")
+        wait_until(lambda: "is not at hand" in tracker.log.read_text(), "a log line")
+        terminate(tracker)
+        assert "secretsecret" not in tracker.log.read_text()
+
+
+@pytest.mark.parametrize("server", ["rabbitmq", "mariadb"])
+def test_a_wrong_password_is_one_clear_line(server, rabbitmq, mariadb, tmp_path):
+    broker_url = rabbitmq.url.replace("guest@", "wrong@") if server == "rabbitmq" else None
+    database_url = f"mysql+pymysql://tutorial:wrong@127.0.0.1:{mariadb.port}/x" if server == "mariadb" else None
+    with System(tmp_path, broker_url, database_url) as system:
+        done = system.call("oat-tracker")
+    assert done.returncode == 1
+    assert "refuses" in done.stderr.splitlines()[-1]
+    assert "wrong@" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_queues_declared_otherwise_are_a_clear_error(vhost, tmp_path):
     with System(tmp_path, vhost) as system:
         channel = amqp_channel(system)

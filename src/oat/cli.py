@@ -18,9 +18,9 @@ from rich.table import Table
 from typer.exceptions import TyperException
 
 from oat.broker import BrokerError
-from oat.database import DatabaseError
 from oat.messages import InvalidMessageError, Task, check_limits
 from oat.producer import Producer, Ranges
+from oat.schema import DatabaseError
 from oat.settings import Settings, SettingsError, configure_logging, data_folder, mask_password
 
 log = logging.getLogger(__name__)
@@ -288,12 +288,20 @@ def _log_places(service: str, settings: Settings) -> None:
 
 def _serve(service: Service) -> None:
     """Run `service`; the first signal has it finish, a second one ends it at once."""
+    stopping = False
 
     def stop(number: int, _frame: object) -> None:
         log.info("stopping on %s; once more ends it at once", signal.Signals(number).name)
+        nonlocal stopping
+        stopping = True
         signal.signal(number, signal.SIG_DFL)
         service.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    service.run()
+    try:
+        service.run()
+    except DatabaseError as error:
+        if not stopping:
+            raise
+        log.info("%s", error)

@@ -1,25 +1,21 @@
 """The database: the record of each task, and what is still to be published.
 
-The only module that knows SQLAlchemy.
+With `schema`, the only module that knows SQLAlchemy.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
-from oat.messages import MAX_REASON, Result, Task
+from oat.messages import Result, Task
+from oat.schema import DatabaseError, Status, fractals, migrate, outbox
 from oat.settings import SettingsError
 
 log = logging.getLogger(__name__)
@@ -35,53 +31,6 @@ CHUNK = 500
 MOST_SENDINGS = 10
 """How often a task that nobody answers is sent before its record becomes `failed`."""
 
-
-class Status(StrEnum):
-    """The state of a fractal."""
-
-    WAITING = "waiting"
-    """Recorded; its task is still to be published, in a queue, or with a worker."""
-    DONE = "done"
-    """Its image is stored; duration and checksum are known."""
-    FAILED = "failed"
-    """There will be no image; the error says why."""
-
-
-class DatabaseError(Exception):
-    """The database cannot be used as it was asked to; trying again would not help."""
-
-
-metadata = sa.MetaData()
-_uuid = sa.CHAR(36).with_variant(mysql.CHAR(36, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
-_time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
-
-fractals = sa.Table(
-    "fractals",
-    metadata,
-    sa.Column("uuid", _uuid, primary_key=True),
-    sa.Column("width", sa.Integer, nullable=False),
-    sa.Column("height", sa.Integer, nullable=False),
-    sa.Column("iterations", sa.Integer, nullable=False),
-    *(sa.Column(name, sa.Double, nullable=False) for name in ("xa", "xb", "ya", "yb", "cx", "cy")),
-    sa.Column("status", sa.String(8), nullable=False),
-    sa.Column("duration", sa.Double),
-    sa.Column("checksum", sa.CHAR(64)),
-    sa.Column("size", sa.BigInteger),
-    sa.Column("worker", sa.String(255)),
-    sa.Column("error", sa.String(MAX_REASON)),
-    sa.Column("sendings", sa.Integer, nullable=False),  # how often its task was handed to the broker
-    sa.Column("created_at", _time, nullable=False),  # all times are UTC
-    sa.Column("sent_at", _time, nullable=False),
-    sa.Column("finished_at", _time),
-    sa.Index("ix_fractals_status_sent_at", "status", "sent_at"),
-)
-
-outbox = sa.Table(
-    "outbox",
-    metadata,
-    sa.Column("uuid", _uuid, primary_key=True),
-    sa.Column("created_at", _time, nullable=False),
-)
 
 TASK_COLUMNS = [fractals.c[name] for name in Task.model_fields]
 
@@ -142,7 +91,7 @@ class Database:
         Raises:
             DatabaseError: the tables are not ours, or of a newer version; the server refuses us.
         """
-        self._run(_migrate)
+        self._run(migrate)
 
     def record(self, tasks: Sequence[Task]) -> None:
         """Record `tasks` as waiting, and that they are to be published."""
@@ -275,8 +224,10 @@ class Database:
                 if _is_refusal(error):
                     raise DatabaseError(f"the database {self.name} refuses: {reason}") from error
                 passing = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
-                if not passing or self.stopping.is_set():
+                if not passing:
                     raise
+                if self.stopping.is_set():
+                    raise DatabaseError(f"stopped while the database {self.name} was not at hand") from error
                 log.warning(
                     "the database %s is not at hand (%s); trying again in %.1f seconds",
                     self.name, " ".join(reason.split()), pause,
@@ -323,31 +274,6 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
     def on_begin(connection: sa.Connection) -> None:
         # A transaction that turns into a writer halfway would fail instead of waiting for its turn.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _migrate(connection: sa.Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    backend = connection.dialect.name
-    if backend == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x0A7)))
-    elif backend in ("mysql", "mariadb"):
-        connection.execute(sa.select(sa.func.get_lock("oat-schema", 60)))
-    try:
-        tables = sa.inspect(connection).get_table_names()
-        if fractals.name in tables and "alembic_version" not in tables:
-            raise DatabaseError(
-                f"the database has a table {fractals.name!r} that oat did not make; give oat a database of its own"
-            )
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise DatabaseError(
-            f"the tables were made by a newer version of oat ({error}); install that version"
-        ) from error
-    finally:
-        if backend in ("mysql", "mariadb") and not connection.invalidated:
-            connection.execute(sa.select(sa.func.release_lock("oat-schema")))
 
 
 def _is_refusal(error: DBAPIError) -> bool:

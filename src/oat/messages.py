@@ -76,6 +76,10 @@ class Task(_Message):
         return self
 
 
+_Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""Text that every database can keep: PostgreSQL has no NUL."""
+
+
 class Result(_Message):
     """Answers a task: the image is stored, or why there is none."""
 
@@ -86,9 +90,9 @@ class Result(_Message):
     """SHA-256 of the PNG file, hexadecimal."""
     size: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """Bytes of the PNG file."""
-    worker: Annotated[str, Field(max_length=255)] | None = None
+    worker: Annotated[_Text, Field(max_length=255)] | None = None
     """The host that rendered it."""
-    error: Annotated[str, Field(min_length=1, max_length=MAX_REASON)] | None = None
+    error: Annotated[_Text, Field(min_length=1, max_length=MAX_REASON)] | None = None
     """Why there is no image."""
 
     @model_validator(mode="after")

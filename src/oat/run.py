@@ -10,8 +10,9 @@ from uuid import UUID
 
 from PIL import Image
 
-from oat.database import Database, Status
+from oat.database import Database
 from oat.producer import Producer, Ranges
+from oat.schema import Status
 from oat.settings import Settings
 from oat.store import Store
 from oat.tracker import Tracker
