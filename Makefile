@@ -19,6 +19,9 @@ lint: .venv/develop ## format, rules, types and import directions
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 
+bench: .venv/develop ## measure the renderer, side by side with plain Python and C
+	.venv/bin/python benchmarks/kernel.py
+
 lock: .venv/develop ## pin the newest versions of all dependencies
 	.venv/bin/uv pip compile -U -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	  pyproject.toml -o requirements.txt
@@ -43,4 +46,4 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help setup run test lint lock clean
+.PHONY: help setup run test lint bench lock clean

@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+
 from servers import MariaDB, RabbitMQ, wait_until
 from system import System, terminate
 

@@ -158,7 +158,7 @@ def run(
     log_file: LogFile = None,
 ) -> None:
     """Run producer, worker and tracker in one process until all tasks are done, and show the result."""
-    from oat.rendering import warm_up  # noqa: PLC0415 (as above)
+    from oat.julia import warm_up  # noqa: PLC0415 (as above)
     from oat.run import Run  # noqa: PLC0415 (as above)
 
     settings = _settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)

@@ -1,39 +1,188 @@
-"""The kernel: how soon each pixel's orbit under z² + c leaves the disc of radius 2."""
+"""The escape-time picture of a Julia set: what a render thread spends its time on.
+
+A point z of the complex plane follows z ← z² + c. How many steps it takes to leave the disc |z| ≤ 2
+is its colour. The numbers are, bit for bit, those of the plain Python loop
+
+    for n in range(iterations):
+        if zr * zr + zi * zi > 4:
+            break
+        zr, zi = zr * zr - zi * zi + cr, zr * zi + zr * zi + ci
+
+only that here a block of pixels takes each step together, a pixel a lane of a vector (see `simd`).
+Who is out waits for the rest of the block: the squarer a block, the more alike are its pixels, and
+the shorter is the wait. `docs/kernel.md` tells how the kernel became what it is.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.core import event
 from numpy.typing import NDArray
 
 from oat.messages import Task
+from oat.simd import (
+    any_lane,
+    block_columns,
+    block_rows,
+    choose,
+    counts,
+    doubles,
+    machine_features,
+    store_block,
+    twice_plus,
+)
+
+log = logging.getLogger(__name__)
 
 COLOURS = 32
+"""The picture shows n modulo this number."""
+
+BURST = 32
+"""After each so many steps, a block looks whether it goes round in circles."""
+
+Block = tuple[int, int]
+"""What is rendered together: so many rows of so many columns, together a power of two."""
+
+Kernel = Callable[..., None]
 
 
-def palette_indices(task: Task) -> NDArray[np.uint8]:
-    """Return n mod 32 for each pixel, shape (height, width).
+def palette_indices(task: Task, block: Block | None = None) -> NDArray[np.uint8]:
+    """Render a task: n modulo 32 for each pixel, n being the last loop index, 0 … iterations − 1.
 
-    n is the loop index at which the pixel's orbit stops, |z| > 2 tested as zr² + zi² > 4 in double precision
-    without fused operations; iterations − 1 where it never stops.
-
-    Source: http://code.activestate.com/recipes/577120-julia-fractals/
+    The array has shape (height, width). It is a view of a C-contiguous one, its `base`, that has a
+    few more columns and rows, to a multiple of the block. Other threads run meanwhile.
     """
-    indices = np.empty((task.height, task.width), np.uint8)
-    _fill(indices, task.iterations, task.xa, task.xb, task.ya, task.yb, task.cx, task.cy)
-    return indices
+    rows, columns = block = block or block_for(machine_features())
+    image = np.zeros((-(-task.height // rows) * rows, -(-task.width // columns) * columns), np.uint8)
+    corners = task.xa, task.xb, task.ya, task.yb
+    kernel(block)(image, task.width, task.height, task.iterations, *corners, task.cx, task.cy)
+    return image[: task.height, : task.width]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _fill(indices, iterations, xa, xb, ya, yb, cx, cy):  # type: ignore[no-untyped-def]  # numba infers them
-    height, width = indices.shape
-    for y in range(height):
-        top = y * (yb - ya) / (height - 1) + ya
+def block_for(features: set[str]) -> Block:
+    """Choose the block for a machine with these instruction sets (LLVM's names of them).
+
+    A step is a chain of operations that wait for each other, so several registers' worth of pixels
+    are needed to keep the processor busy; but no more than its registers hold.
+    """
+    if "avx512f" in features:
+        return 4, 8
+    if "avx" in features or "neon" in features:
+        return 2, 4
+    return 2, 2
+
+
+def warm_up() -> None:
+    """Have the kernel ready: from numba's cache in an instant, else compiled and put there."""
+    kernel(block_for(machine_features()))
+
+
+def kernel(block: Block) -> Kernel:
+    """Return the compiled kernel for blocks of this shape; other threads asking for it wait."""
+    with _compiling:
+        return _compiled(block)
+
+
+_compiling = threading.Lock()
+
+
+@cache
+def _compiled(block: Block) -> Kernel:
+    image = np.zeros(block, np.uint8)
+    listener = _Announcement()
+    event.register("numba:compile", listener)
+    try:
+        for use_cache in True, False:
+            try:
+                compiled: Kernel = njit(nogil=True, error_model="numpy", cache=use_cache)(_source(block))
+                compiled(image, 2, 2, 1, -1.0, 1.0, -1.0, 1.0, 0.0, 0.0)
+                return compiled
+            except Exception as error:
+                if not use_cache:
+                    raise
+                log.warning("the compiled renderer can't be cached: %s", error)
+    finally:
+        event.unregister("numba:compile", listener)
+    raise AssertionError
+
+
+class _Announcement(event.Listener):  # type: ignore[misc]  # numba has no type hints
+    """Says, once, that numba compiles; what comes from its cache isn't compiled."""
+
+    said = False
+
+    def on_start(self, _event: Any) -> None:
+        if not self.said:
+            log.info("compiling the renderer for this machine, once: it takes some seconds")
+        self.said = True
+
+    def on_end(self, _event: Any) -> None:
+        pass
+
+
+def _source(block: Block) -> Kernel:
+    """Write the kernel for blocks of this shape, for numba to compile."""
+    rows, columns = block
+    lanes = rows * columns
+
+    def kernel(
+        image: NDArray[np.uint8],
+        width: int,
+        height: int,
+        iterations: int,
+        xa: float,
+        xb: float,
+        ya: float,
+        yb: float,
+        cx: float,
+        cy: float,
+    ) -> None:
+        # What lies beyond the picture's edge is at infinity, where there is nothing to do.
+        xs = np.full(image.shape[1], np.inf)
         for x in range(width):
-            zr = x * (xb - xa) / (width - 1) + xa
-            zi = top
-            last = iterations - 1
-            for n in range(iterations):
-                if zr * zr + zi * zi > 4.0:  # noqa: PLR2004 (|z|² > 2²)
-                    last = n
-                    break
-                zr, zi = zr * zr - zi * zi + cx, zr * zi + zr * zi + cy
-            indices[y, x] = last % COLOURS
+            xs[x] = x * (xb - xa) / (width - 1) + xa
+        ys = np.full(image.shape[0], np.inf)
+        for y in range(height):
+            ys[y] = y * (yb - ya) / (height - 1) + ya
+
+        cr, ci, four = doubles(cx, lanes), doubles(cy, lanes), doubles(4.0, lanes)
+        last, colours = counts(iterations - 1, lanes), counts(COLOURS - 1, lanes)
+
+        for y in range(0, image.shape[0], rows):
+            zi0 = block_rows(ys, y, lanes, rows)
+            for x in range(0, image.shape[1], columns):
+                zr, zi = block_columns(xs, x, lanes, rows), zi0
+                inside = ~(zr * zr + zi * zi > four)
+                if not any_lane(inside):
+                    continue
+                n = counts(0, lanes)
+                old_zr, old_zi = zr, zi
+                look_back = BURST
+
+                for step in range(0, iterations - 1, BURST):
+                    for _ in range(min(BURST, iterations - 1 - step)):
+                        zr2, zi2 = zr * zr, zi * zi
+                        inside = inside & ~(zr2 + zi2 > four)
+                        if not any_lane(inside):
+                            break
+                        n = n + inside
+                        zi = twice_plus(zr * zi, ci)
+                        zr = zr2 - zi2 + cr
+                    if not any_lane(inside):
+                        break
+                    # Who comes back to a point where it was will do so for ever.
+                    if not any_lane(inside & ((zr != old_zr) | (zi != old_zi))):
+                        break
+                    if step >= look_back:
+                        old_zr, old_zi = zr, zi
+                        look_back = 2 * step
+
+                n = choose(inside, last, n)
+                store_block(image, y, x, n & colours, rows)
+
+    return kernel

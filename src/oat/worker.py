@@ -15,8 +15,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 from oat.broker import RESULTS, TASKS, Broker, Delivery
+from oat.julia import warm_up
 from oat.messages import MAX_REASON, InvalidMessageError, Result, Task, parse_task
-from oat.rendering import render_png, warm_up
+from oat.rendering import render_png
 from oat.settings import Settings
 from oat.store import Store
 

@@ -1,0 +1,240 @@
+"""Vectors for numba: several doubles that are added, multiplied or compared by one instruction.
+
+LLVM, which turns numba's code into machine code, has vector types of its own: `<8 x double>` is
+one register of AVX-512, two of AVX2, four of SSE2 or NEON. Numba doesn't show them to Python; this
+module does. A `Vector` has a number of lanes, and is one of three kinds:
+
+- `double`: numbers: `x + y`, `x - y`, `x * y`, `x > y`, `x != y`, `twice_plus`;
+- `mask`: a truth value a lane: `m & k`, `m | k`, `~m`, `any_lane`;
+- `count`: small counters, good for 8 bits: `n + m` adds one where the mask is true.
+
+The lanes are the pixels of a block of `rows` × `lanes / rows` pixels, row by row: `block_columns`
+and `block_rows` spread coordinates over them, `store_block` puts the counters into an image.
+
+Each lane of an operation is one IEEE 754 operation, rounded as a Python float is. No fast-math flag
+is set, so LLVM neither reorders nor fuses them.
+
+All this can be called in compiled code only. Numba's cache watches the file of the function that
+is cached, not this one: who changes this file touches `julia.py` as well.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import binding, ir
+from numba.core import cgutils, config, types
+from numba.extending import intrinsic, models, overload, register_model
+
+
+def machine_features() -> set[str]:
+    """Name the instruction sets to compile for, as LLVM calls them: "avx2", "neon".
+
+    They are the machine's, unless numba is told others by `NUMBA_CPU_FEATURES`.
+    """
+    if config.CPU_FEATURES is not None:
+        return {name[1:] for name in config.CPU_FEATURES.split(",") if name.startswith("+")}
+    return {name for name, there in binding.get_host_cpu_features().items() if there}
+
+
+# AVX-512 keeps a mask as a bit a lane. The others keep it as 64 ones or zeros a lane, and counters
+# of that width then need no conversion in a loop.
+_MASK_BITS, _COUNT_BITS = (1, 8) if "avx512f" in machine_features() else (64, 64)
+_ELEMENTS = {
+    "double": ir.DoubleType(),
+    "mask": ir.IntType(_MASK_BITS),
+    "count": ir.IntType(_COUNT_BITS),
+}
+
+
+class Vector(types.Type):
+    """Numba's type of a vector: the kind of its lanes, and how many there are."""
+
+    def __init__(self, kind: str, lanes: int) -> None:
+        """Take the kind ("double", "mask" or "count") and the number of lanes."""
+        self.kind, self.lanes = kind, lanes
+        super().__init__(name=f"Vector({kind}, {lanes})")
+
+    @property
+    def llvm(self) -> ir.VectorType:
+        """The type as LLVM knows it."""
+        return ir.VectorType(_ELEMENTS[self.kind], self.lanes)
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]  # numba has no type hints
+    def __init__(self, manager: Any, vector: Vector) -> None:
+        super().__init__(manager, vector, vector.llvm)
+
+
+def _define(
+    symbol: Callable[..., Any],
+    operands: tuple[str, ...],
+    result: str,
+    emit: Callable[..., Any],
+) -> None:
+    """Let compiled code apply a Python operator to vectors of the given kinds."""
+
+    def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return emit(builder, *values)
+
+    def kinds(*vectors: Any) -> tuple[str, ...]:
+        return tuple(vector.kind for vector in vectors if isinstance(vector, Vector))
+
+    if len(operands) == 1:
+
+        @intrinsic
+        def one(_typing: Any, x: Vector) -> Any:
+            return Vector(result, x.lanes)(x), build
+
+        @overload(symbol)
+        def of_one(x):  # type: ignore[no-untyped-def]
+            return (lambda x: one(x)) if kinds(x) == operands else None
+    else:
+
+        @intrinsic
+        def two(_typing: Any, x: Vector, y: Vector) -> Any:
+            return Vector(result, x.lanes)(x, y), build
+
+        @overload(symbol)
+        def of_two(x, y):  # type: ignore[no-untyped-def]
+            return (lambda x, y: two(x, y)) if kinds(x, y) == operands else None
+
+
+def _mask(builder: Any, bits: Any) -> Any:
+    return builder.sext(bits, Vector("mask", bits.type.count).llvm)
+
+
+def _bits(builder: Any, mask: Any) -> Any:
+    return builder.trunc(mask, ir.VectorType(ir.IntType(1), mask.type.count))
+
+
+_define(operator.add, ("double", "double"), "double", lambda b, x, y: b.fadd(x, y))
+_define(operator.sub, ("double", "double"), "double", lambda b, x, y: b.fsub(x, y))
+_define(operator.mul, ("double", "double"), "double", lambda b, x, y: b.fmul(x, y))
+_define(operator.gt, ("double",) * 2, "mask", lambda b, x, y: _mask(b, b.fcmp_ordered(">", x, y)))
+_define(operator.ne, ("double",) * 2, "mask", lambda b, x, y: _mask(b, b.fcmp_unordered("!=", x, y)))
+_define(operator.and_, ("mask", "mask"), "mask", lambda b, m, k: b.and_(m, k))
+_define(operator.or_, ("mask", "mask"), "mask", lambda b, m, k: b.or_(m, k))
+_define(operator.invert, ("mask",), "mask", lambda b, m: b.not_(m))
+_define(operator.and_, ("count", "count"), "count", lambda b, n, k: b.and_(n, k))
+# A true lane is all ones, and all ones is −1.
+_define(operator.add, ("count", "mask"), "count", lambda b, n, m: b.sub(n, b.sext(m, n.type)))
+
+
+@intrinsic
+def twice_plus(_typing: Any, x: Vector, y: Vector) -> Any:
+    """Calculate 2x + y, rounded as x + x + y is.
+
+    LLVM may use a fused multiply-add here. Doubling a double only changes its exponent, so there is
+    nothing to round before the addition, and fused or not the result is the same. (The exception is
+    |x| ≥ 2¹⁰²³, where x + x overflows.)
+    """
+
+    def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        kind = ir.FunctionType(x.llvm, [x.llvm] * 3)
+        name = f"llvm.fmuladd.v{x.lanes}f64"
+        multiply_add = cgutils.get_or_insert_function(builder.module, kind, name)
+        two = ir.Constant(x.llvm, [2.0] * x.lanes)
+        return builder.call(multiply_add, [values[0], two, values[1]])
+
+    return x(x, y), build
+
+
+@intrinsic
+def any_lane(_typing: Any, mask: Vector) -> Any:
+    """Tell whether the mask is true in any lane."""
+
+    def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        number = builder.bitcast(values[0], ir.IntType(mask.lanes * _MASK_BITS))
+        return builder.icmp_unsigned("!=", number, ir.Constant(number.type, 0))
+
+    return types.boolean(mask), build
+
+
+@intrinsic
+def choose(_typing: Any, mask: Vector, x: Vector, y: Vector) -> Any:
+    """Take x where the mask is true, y elsewhere."""
+
+    def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.select(_bits(builder, values[0]), values[1], values[2])
+
+    return x(mask, x, y), build
+
+
+def _shuffle(builder: Any, vector: Any, order: list[int]) -> Any:
+    lanes = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), lanes)
+
+
+def _spread(builder: Any, scalar: Any, lanes: int) -> Any:
+    empty = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+    one = builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0))
+    return _shuffle(builder, one, [0] * lanes)
+
+
+@intrinsic(prefer_literal=True)
+def doubles(_typing: Any, x: Any, lanes: Any) -> Any:
+    """Make a vector with the number x in every lane."""
+
+    def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return _spread(builder, values[0], lanes.literal_value)
+
+    return Vector("double", lanes.literal_value)(types.float64, lanes), build
+
+
+@intrinsic(prefer_literal=True)
+def counts(_typing: Any, n: Any, lanes: Any) -> Any:
+    """Make a vector of counters, every one n."""
+
+    def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return _spread(builder, builder.trunc(values[0], _ELEMENTS["count"]), lanes.literal_value)
+
+    return Vector("count", lanes.literal_value)(types.int64, lanes), build
+
+
+def _load(array: Any, index: Any, lanes: Any, order: list[int], length: int) -> Any:
+    def build(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        data = cgutils.create_struct_proxy(array)(context, builder, values[0]).data
+        place = builder.gep(data, [values[1]])
+        numbers = builder.bitcast(place, Vector("double", length).llvm.as_pointer())
+        return _shuffle(builder, builder.load(numbers, align=8), order)
+
+    return build
+
+
+@intrinsic(prefer_literal=True)
+def block_columns(_typing: Any, xs: Any, x: Any, lanes: Any, rows: Any) -> Any:
+    """Load the coordinates of a block's columns, xs[x], xs[x + 1] and so on, the same each row."""
+    n, columns = lanes.literal_value, lanes.literal_value // rows.literal_value
+    signature = Vector("double", n)(xs, types.int64, lanes, rows)
+    return signature, _load(xs, x, lanes, [lane % columns for lane in range(n)], columns)
+
+
+@intrinsic(prefer_literal=True)
+def block_rows(_typing: Any, ys: Any, y: Any, lanes: Any, rows: Any) -> Any:
+    """Load the coordinates of a block's rows, ys[y], ys[y + 1] and so on, the same each column."""
+    n, columns = lanes.literal_value, lanes.literal_value // rows.literal_value
+    signature = Vector("double", n)(ys, types.int64, lanes, rows)
+    return signature, _load(ys, y, lanes, [lane // columns for lane in range(n)], rows.literal_value)
+
+
+@intrinsic(prefer_literal=True)
+def store_block(_typing: Any, image: Any, y: Any, x: Any, n: Vector, rows: Any) -> Any:
+    """Store the low 8 bits of a block's counters at row y, column x of a C-contiguous image."""
+    columns = n.lanes // rows.literal_value
+
+    def build(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        array = cgutils.create_struct_proxy(image)(context, builder, values[0])
+        width = builder.extract_value(array.shape, 1)
+        place = builder.add(builder.mul(values[1], width), values[2])
+        numbers = builder.trunc(values[3], ir.VectorType(ir.IntType(8), n.lanes))
+        for row in range(rows.literal_value):
+            lanes = list(range(row * columns, (row + 1) * columns))
+            part = _shuffle(builder, numbers, lanes)
+            address = builder.gep(array.data, [place])
+            builder.store(part, builder.bitcast(address, part.type.as_pointer()), align=1)
+            place = builder.add(place, width)
+        return context.get_dummy_value()
+
+    return types.void(image, types.int64, types.int64, n, rows), build
