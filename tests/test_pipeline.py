@@ -248,7 +248,7 @@ def test_a_wrong_password_is_one_clear_line(server, rabbitmq, mariadb, tmp_path)
 def test_queues_declared_otherwise_are_a_clear_error(vhost, tmp_path):
     with System(tmp_path, vhost) as system:
         channel = amqp_channel(system)
-        channel.queue_declare("tasks", durable=False, auto_delete=False)
+        channel.queue_declare("tasks", durable=True, auto_delete=False, arguments={"x-max-length": 5})
         done = system.call("oat-worker")
         assert done.returncode == 1
         assert "refuses" in done.stderr.splitlines()[-1]
