@@ -29,7 +29,7 @@ from rich.table import Table
 from oat.julia import COLOURS, block_for, palette_indices
 from oat.messages import Task
 from oat.producer import Ranges, make_up
-from oat.rendering import PALETTE, RUN_LENGTHS, render_png
+from oat.rendering import PALETTE, LEVEL, render_png
 from oat.simd import machine_features
 
 console = Console()
@@ -106,7 +106,7 @@ def encode(indices: np.ndarray) -> bytes:
     image = Image.frombuffer("P", indices.shape[::-1], indices.base, "raw", "P", indices.strides[0], 1)
     image.putpalette(PALETTE)
     file = io.BytesIO()
-    image.save(file, "PNG", compress_type=RUN_LENGTHS)
+    image.save(file, "PNG", compress_level=LEVEL)
     return file.getvalue()
 
 

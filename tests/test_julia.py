@@ -98,6 +98,7 @@ def test_every_remainder_of_every_block(block: Block) -> None:
         dict(xa=-1e308, xb=1e308),
         dict(ya=-1e308, yb=1e308),
         dict(xa=-1e308, xb=1e308, ya=-1e308, yb=1e308, cx=-6.0),
+        dict(xa=-1e308, xb=1e308, ya=-4.0, yb=4.0),
         dict(width=2, height=2),
         dict(width=3, height=99),
     ],

@@ -10,8 +10,8 @@ from oat.messages import Task
 PALETTE = bytes(channel for n in range(COLOURS) for channel in (n % 8 * 32, n % 16 * 16, n % 32 * 8))
 """Red, green and blue of each of the 32 colours."""
 
-RUN_LENGTHS = 3
-"""zlib's Z_RLE: the fastest strategy whose files stay below those of RGB at Pillow's defaults."""
+LEVEL = 3
+"""zlib's effort: the fastest whose files stay below those of RGB at Pillow's defaults."""
 
 
 def render_png(task: Task) -> bytes:
@@ -25,5 +25,5 @@ def render_png(task: Task) -> bytes:
     image = Image.frombuffer("P", (task.width, task.height), padded, "raw", "P", stride, 1)  # type: ignore[arg-type]
     image.putpalette(PALETTE)
     file = io.BytesIO()
-    image.save(file, "PNG", compress_type=RUN_LENGTHS)
+    image.save(file, "PNG", compress_level=LEVEL)
     return file.getvalue()
