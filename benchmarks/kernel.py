@@ -29,7 +29,7 @@ from rich.table import Table
 from oat.julia import COLOURS, block_for, palette_indices
 from oat.messages import Task
 from oat.producer import Ranges, make_up
-from oat.rendering import PALETTE, LEVEL, render_png
+from oat.rendering import LEVEL, PALETTE, render_png
 from oat.simd import machine_features
 
 console = Console()
