@@ -7,7 +7,6 @@ of them alike; what counts are the ratios.
 import argparse
 import ctypes
 import hashlib
-import io
 import platform
 import random
 import shutil
@@ -21,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 from numba import njit
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -29,7 +27,7 @@ from rich.table import Table
 from oat.julia import COLOURS, block_for, palette_indices
 from oat.messages import Task
 from oat.producer import Ranges, make_up
-from oat.rendering import LEVEL, PALETTE, render_png
+from oat.rendering import encode_png, render_png
 from oat.simd import machine_features
 
 console = Console()
@@ -50,7 +48,7 @@ def main() -> None:
     each: dict[str, Callable[[Task], object]] = {
         "kernel: plain numba": plain_numba,
         "kernel: ours": palette_indices,
-        "encode PNG": lambda task: encode(indices[task.uuid]),
+        "encode PNG": lambda task: encode_png(indices[task.uuid]),
         "checksum": lambda task: hashlib.sha256(files[task.uuid]).digest(),
         "task to PNG and checksum": lambda task: hashlib.sha256(render_png(task)).digest(),
     }
@@ -99,15 +97,6 @@ def timed(run: Callable[[], object]) -> float:
     started = time.perf_counter()
     run()
     return time.perf_counter() - started
-
-
-def encode(indices: np.ndarray) -> bytes:
-    """Encode as `render_png` does."""
-    image = Image.frombuffer("P", indices.shape[::-1], indices.base, "raw", "P", indices.strides[0], 1)
-    image.putpalette(PALETTE)
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=LEVEL)
-    return file.getvalue()
 
 
 def plain_python(task: Task) -> np.ndarray:

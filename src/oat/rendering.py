@@ -2,6 +2,8 @@
 
 import io
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from oat.julia import COLOURS, palette_indices
@@ -15,14 +17,18 @@ LEVEL = 3
 
 
 def render_png(task: Task) -> bytes:
-    """Render `task` and return its 8-bit palette PNG file.
+    """Render `task` and return its 8-bit palette PNG file."""
+    return encode_png(palette_indices(task))
+
+
+def encode_png(indices: NDArray[np.uint8]) -> bytes:
+    """Return the PNG file of what `palette_indices` returned.
 
     Pillow reads the pixels where the kernel wrote them. Both let other threads run.
     """
-    indices = palette_indices(task)
-    stride = indices.strides[0]
+    height, width = indices.shape
     padded = indices.base  # rows as long as the kernel's blocks want them
-    image = Image.frombuffer("P", (task.width, task.height), padded, "raw", "P", stride, 1)  # type: ignore[arg-type]
+    image = Image.frombuffer("P", (width, height), padded, "raw", "P", indices.strides[0], 1)  # type: ignore[arg-type]
     image.putpalette(PALETTE)
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=LEVEL)
