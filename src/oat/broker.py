@@ -12,16 +12,19 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import amqp
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
+from kombu.utils.text import version_string_as_tuple
 
-from oat.embedded import Transport as EmbeddedTransport
-from oat.settings import SettingsError, mask_password
+from oat import embedded, rabbitmq
+from oat.settings import Settings, SettingsError, mask_password
 
 TASKS = "tasks"
 RESULTS = "results"
@@ -40,8 +43,17 @@ POLL = 0.02
 LONGEST_PAUSE = 15.0
 """Seconds between two attempts to connect, once they have grown."""
 
+SPACING = 0.005
+"""Seconds between two looks at what has arrived, when it arrives all the time: one system call serves many."""
+
 PATIENCE = 30.0
 """Seconds a peer may take to answer."""
+
+OLDEST_WITH_QUORUM = (3, 10)
+"""The version of RabbitMQ from which on its quorum queues can do what we need."""
+
+DELIVERY_LIMIT = 100
+"""How often a quorum queue delivers a message before it is a dead letter: the net below the services' own checks."""
 
 REFUSALS = (amqp.AccessRefused, amqp.NotAllowed, amqp.PreconditionFailed, amqp.ResourceLocked)
 """What trying again does not mend."""
@@ -63,6 +75,8 @@ class Delivery:
 
     body: bytes | str
     tag: Any
+    returned: int = 0
+    """How often it came back to a quorum queue from someone who had not settled it."""
 
 
 def check_url(url: str) -> None:
@@ -83,23 +97,30 @@ class Broker:
     """One connection to the broker, made again whenever it is lost.
 
     Args:
-        url: `amqp[s]://user:password@host:port/vhost`, `filesystem:///folder` or `memory://`.
+        settings: `broker_url` is `amqp[s]://user:password@host:port/vhost`, `filesystem:///folder` or `memory://`.
         stopping: set by whoever wants everything to end.
+        spacing: seconds between two `wait`s that return, at least, unless nothing came for longer.
     """
 
-    def __init__(self, url: str, stopping: threading.Event) -> None:
-        check_url(url)
-        self.url = url
+    def __init__(self, settings: Settings, stopping: threading.Event, spacing: float = SPACING) -> None:
+        check_url(settings.broker_url)
+        self.url = settings.broker_url
+        self.quorum = settings.queue_type == "quorum"
         self.stopping = stopping
-        self._server = url.startswith("amqp")
+        self.spacing = spacing
+        self._server = self.url.startswith("amqp")
         self._awake, self._waker = socket.socketpair()
         self._awake.setblocking(False)
         self._waker.setblocking(False)
+        self._woken = False
+        self._returned = 0.0
         self._connection: Any = None
         self._channel: Any = None
         self._consumers: list[str] = []
         self._published = 0
         self._unconfirmed: dict[int, Callable[[], None]] = {}
+        self._held: dict[int, None] = {}
+        self._settled: set[int] = set()
         self._delivered = 0
         self._heartbeat_due = 0.0
 
@@ -134,8 +155,10 @@ class Broker:
 
     def wake(self) -> None:
         """End the `wait` of the connection's thread; may be called from any thread or signal handler."""
-        with contextlib.suppress(BlockingIOError):  # then it has enough to wake up from
-            self._waker.send(b"\0")
+        if not self._woken:
+            self._woken = True
+            with contextlib.suppress(BlockingIOError):  # then it has enough to wake up from
+                self._waker.send(b"\0")
 
     def consume(self, queue: str, prefetch: int, on_message: Callable[[Delivery], None]) -> None:
         """Have `on_message` called, from `wait` or a publish, with up to `prefetch` unsettled messages."""
@@ -143,9 +166,13 @@ class Broker:
 
         def deliver(message: Any) -> None:
             self._delivered += 1
-            on_message(Delivery(message.body, message.delivery_tag))
+            if self._server:
+                self._held[message.delivery_tag] = None
+            returned = message.headers.get("x-delivery-count", 0) if self._server else 0
+            on_message(Delivery(message.body, message.delivery_tag, returned))
 
-        self._consumers.append(f"oat-{queue}")
+        # A name of its own each time: a quorum queue of RabbitMQ 3.10 takes a name that comes back for the one that left.
+        self._consumers.append(f"oat-{queue}-{uuid4()}")
         self._channel.basic_consume(queue=queue, no_ack=False, callback=deliver, consumer_tag=self._consumers[-1])
 
     def cancel(self) -> None:
@@ -154,8 +181,16 @@ class Broker:
             self._channel.basic_cancel(self._consumers.pop())
 
     def ack(self, delivery: Delivery) -> None:
-        """Settle `delivery`: it is done."""
-        self._channel.basic_ack(delivery.tag)
+        """Settle `delivery`: it is done. RabbitMQ is told with the next `wait`."""
+        if self._server:
+            self._settled.add(delivery.tag)
+        else:
+            self._channel.basic_ack(delivery.tag)
+
+    def give_back(self, delivery: Delivery) -> None:
+        """Return `delivery` to its queue, for others to take."""
+        self._held.pop(delivery.tag, None)
+        self._channel.basic_reject(delivery.tag, requeue=True)
 
     def publish(
         self, name: str, body: bytes | str, on_confirm: Callable[[], None], reason: str | None = None
@@ -220,6 +255,8 @@ class Broker:
         if self._connection is None:
             return
         try:
+            if self._server:
+                self._acknowledge()
             self._connection.close()
         except (OSError, KombuError, amqp.AMQPError):
             self._abandon()
@@ -228,24 +265,44 @@ class Broker:
     def _open(self) -> None:
         self._consumers.clear()
         self._unconfirmed.clear()
+        self._held.clear()
+        self._settled.clear()
         self._published = 0
         if self._server:
             options = {"read_timeout": PATIENCE, "write_timeout": PATIENCE}
             self._connection = Connection(
-                self.url, heartbeat=HEARTBEAT, connect_timeout=10, transport_options=options
-            )
+                self.url, transport=rabbitmq.Transport, heartbeat=HEARTBEAT, connect_timeout=10,
+                transport_options=options,
+            )  # fmt: skip
         else:
             self._connection = _embedded_connection(self.url)
         self._connection.connect()
         self._channel = self._connection.channel()
         for name in NAMES:
             self._channel.exchange_declare(exchange=name, type="direct", durable=True, auto_delete=False)
-            self._channel.queue_declare(queue=name, durable=True, exclusive=False, auto_delete=False)
+            self._channel.queue_declare(
+                queue=name, durable=True, exclusive=False, auto_delete=False, arguments=self._queue_arguments(name)
+            )
             self._channel.queue_bind(queue=name, exchange=name, routing_key=name)
         if self._server:
             self._channel.confirm_select()
             self._channel.events["basic_ack"].add(self._on_confirm)
             self._channel.events["basic_nack"].add(self._on_refusal)
+
+    def _queue_arguments(self, name: str) -> dict[str, object]:
+        if not (self._server and self.quorum):
+            return {}
+        version = self._connection.connection.server_properties.get("version", "0")
+        if version_string_as_tuple(version)[:2] < OLDEST_WITH_QUORUM:
+            return {}
+        arguments: dict[str, object] = {"x-queue-type": "quorum"}
+        if name != DEAD_LETTERS:
+            arguments |= {
+                "x-delivery-limit": DELIVERY_LIMIT,
+                "x-dead-letter-exchange": DEAD_LETTERS,
+                "x-dead-letter-routing-key": DEAD_LETTERS,
+            }
+        return arguments
 
     def _abandon(self) -> None:
         if self._connection is not None:
@@ -263,26 +320,38 @@ class Broker:
     def _on_refusal(self, tag: int, _multiple: bool) -> None:
         raise _Lost(f"the broker could not take publication {tag}")
 
+    def _acknowledge(self) -> None:
+        settled, self._settled = self._settled, set()
+        together = list(takewhile(settled.__contains__, self._held))
+        if together:
+            self._channel.basic_ack(together[-1], multiple=True)
+        for tag in settled.difference(together):
+            self._channel.basic_ack(tag)
+        for tag in settled:
+            del self._held[tag]
+
     def _wait_for_server(self, timeout: float) -> None:
         now = time.monotonic()
         if now >= self._heartbeat_due:
             self._connection.heartbeat_check()
             self._heartbeat_due = now + HEARTBEAT / 6
-        sock = self._connection.connection.sock
-        pending = getattr(sock, "pending", lambda: 0)
-        if not pending():
+        self._acknowledge()
+        connection = self._connection.connection
+        connection.flush()
+        if not connection.has_read_ahead:
             longest = min(timeout, self._heartbeat_due - now)
-            ready, _, _ = select.select([sock, self._awake], [], [], max(longest, 0))
+            ready, _, _ = select.select([connection.sock, self._awake], [], [], max(longest, 0))
+            time.sleep(max(0.0, self._returned + self.spacing - time.monotonic()) if ready else 0.0)
+            self._returned = time.monotonic()
             self._sleep_again()
-            if sock not in ready:
+            if connection.sock not in ready:
                 return
-        while True:
-            try:
-                self._connection.drain_events(timeout=PATIENCE)
-            except TimeoutError as error:
-                raise _Lost("the broker fell silent in the middle of a frame") from error
-            if not pending() and not select.select([sock], [], [], 0)[0]:
-                return
+        try:
+            connection.drain_events(timeout=PATIENCE)
+            while connection.has_read_ahead:
+                connection.drain_events(timeout=PATIENCE)
+        except TimeoutError as error:
+            raise _Lost("the broker fell silent in the middle of a frame") from error
 
     def _poll_embedded(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -301,6 +370,7 @@ class Broker:
                 return
 
     def _sleep_again(self) -> None:
+        self._woken = False
         with contextlib.suppress(BlockingIOError):
             while self._awake.recv(4096):
                 pass
@@ -312,4 +382,4 @@ def _embedded_connection(url: str) -> Connection:
     folder = urlsplit(url).path
     Path(folder).mkdir(parents=True, exist_ok=True)
     options = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": folder}
-    return Connection("filesystem://", transport=EmbeddedTransport, transport_options=options)
+    return Connection("filesystem://", transport=embedded.Transport, transport_options=options)

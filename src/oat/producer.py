@@ -16,6 +16,9 @@ from oat.settings import Settings
 
 log = logging.getLogger(__name__)
 
+BATCH = 500
+"""Tasks recorded in one transaction at most, and published before the next are made up."""
+
 
 @dataclass(frozen=True)
 class Ranges:
@@ -57,14 +60,15 @@ class Producer:
         self, settings: Settings, ranges: Ranges, seed: int | None = None, one_shot: bool = False
     ) -> None:
         self.stopping = threading.Event()
-        self.broker = Broker(settings.broker_url, self.stopping)
+        self.broker = Broker(settings, self.stopping)
         self.database = Database(settings.database_url, self.stopping)
         self.settings = settings
         self.ranges = ranges
         self.one_shot = one_shot
         self.produced: list[Task] = []
-        """The set in hand."""
-        self._unsent = False
+        """The set in hand, as far as it is recorded."""
+        self._left = 0
+        self._unsent: list[Task] = []
         self._rng = random.Random(seed)  # noqa: S311 (pictures, not secrets)
 
     def run(self) -> None:
@@ -80,11 +84,14 @@ class Producer:
 
     def _session(self) -> None:
         while not self.stopping.is_set():
-            self._take_over()
-            if not self._unsent:
-                self._record_a_set()
-            outbox.publish(self.produced, self.database, self.broker)
-            self._unsent = False
+            if not self._left:
+                self._begin_set()
+            while self._left and not self.stopping.is_set():
+                if not self._unsent:
+                    self._record(min(self._left, BATCH))
+                outbox.publish(self._unsent, self.database, self.broker)
+                self._left -= len(self._unsent)
+                self._unsent = []
             if self.one_shot:
                 return
             pause = self._rng.uniform(*self.ranges.pause)
@@ -93,15 +100,17 @@ class Producer:
             while not self.stopping.is_set() and (left := awake_at - time.monotonic()) > 0:
                 self.broker.wait(left)
 
-    def _take_over(self) -> None:
+    def _begin_set(self) -> None:
         if count := outbox.take_over(self.settings.lease, self.database, self.broker):
             log.info("published %d task(s) that someone else had recorded", count)
+        self._left = self._rng.randint(*self.ranges.tasks)
+        self.produced = []
+        log.info("generating %d task(s)", self._left)
 
-    def _record_a_set(self) -> None:
-        count = self._rng.randint(*self.ranges.tasks)
-        log.info("generating %d task(s)", count)
-        self.produced = [make_up(self.ranges, self._rng) for _ in range(count)]
-        for task in self.produced:
+    def _record(self, count: int) -> None:
+        tasks = [make_up(self.ranges, self._rng) for _ in range(count)]
+        for task in tasks:
             log.info("generated task: %s", task.model_dump())
-        self.database.record(self.produced)
-        self._unsent = True
+        self.database.record(tasks)
+        self.produced += tasks
+        self._unsent = tasks

@@ -20,6 +20,7 @@ is cached, not this one: who changes this file touches `julia.py` as well.
 
 import operator
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from llvmlite import binding, ir
@@ -27,6 +28,7 @@ from numba.core import cgutils, config, types
 from numba.extending import intrinsic, models, overload, register_model
 
 
+@cache
 def machine_features() -> set[str]:
     """Name the instruction sets to compile for, as LLVM calls them: "avx2", "neon".
 

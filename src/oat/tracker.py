@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 BATCH = 500
 """Results applied in one transaction at most."""
 
+SPACING = 0.05
+"""Seconds between two transactions, at least, when results come all the time: the more in one, the cheaper."""
+
 TRIES = 5
 """How often a result without a record is tried, a second apart, before it is a dead letter."""
 
@@ -34,7 +37,7 @@ class Tracker:
 
     def __init__(self, settings: Settings) -> None:
         self.stopping = threading.Event()
-        self.broker = Broker(settings.broker_url, self.stopping)
+        self.broker = Broker(settings, self.stopping, SPACING)
         self.database = Database(settings.database_url, self.stopping)
         self.settings = settings
         self._arrived: list[_Held] = []

@@ -11,8 +11,8 @@ import socket
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from queue import Empty, SimpleQueue
 
 from oat.broker import RESULTS, TASKS, Broker, Delivery
 from oat.julia import warm_up
@@ -26,8 +26,29 @@ log = logging.getLogger(__name__)
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
 """Seconds between the attempts at what fails for a passing reason: a full disk, a store out of reach."""
 
-AHEAD = 2
-"""Tasks held for each render thread, one of them being rendered: what we hold, an idle worker cannot take."""
+FEWEST, MOST = 2, 64
+"""Tasks held for each render thread: one to render and one to go on with, and more of those that take no time."""
+
+HELD_WORK = 0.1
+"""Seconds of work held for each thread, where that is more than `FEWEST` tasks."""
+
+SLOW = 1.0
+"""Seconds without an image, after which a worker keeps no more than `FEWEST` tasks from the others."""
+
+MOST_DELIVERIES = 50
+"""How often a task may come back from workers that died before it is taken to be what kills them."""
+
+FAREWELL = 5.0
+"""Seconds that a stopping worker waits for the broker to confirm its results."""
+
+
+def tasks_to_hold(seconds: float) -> int:
+    """Return how many tasks to hold for each render thread, when one takes `seconds`.
+
+    What we hold, an idle worker cannot take; but for tasks that take no time, the way to the broker and back is
+    longer than the work.
+    """
+    return max(FEWEST, min(MOST, int(HELD_WORK / max(seconds, 1e-6))))
 
 
 class Worker:
@@ -35,14 +56,17 @@ class Worker:
 
     def __init__(self, settings: Settings, threads: int) -> None:
         self.stopping = threading.Event()
-        self.broker = Broker(settings.broker_url, self.stopping)
+        self.broker = Broker(settings, self.stopping)
         self.store = Store(settings.target)
         self.limits = settings.limits
-        self.threads = threads
         self.worker = socket.gethostname()[:255]
-        self._pool = ThreadPoolExecutor(threads, "render")
-        self._rendering: dict[Delivery, Future[None]] = {}
+        self._threads = [threading.Thread(target=self._render, name=f"render-{n}") for n in range(threads)]
+        self._tasks: SimpleQueue[tuple[Delivery, Task] | None] = SimpleQueue()
         self._finished: deque[tuple[Delivery, Result | None]] = deque()
+        self._held: set[Delivery] = set()
+        self._holding = FEWEST
+        self._seconds = HELD_WORK
+        self._finished_at = 0.0
         self._unanswered = 0
 
     def run(self) -> None:
@@ -53,8 +77,15 @@ class Worker:
         """
         self.store.prepare()
         warm_up()
-        self.broker.serve(self._session)
-        self._pool.shutdown()
+        for thread in self._threads:
+            thread.start()
+        try:
+            self.broker.serve(self._session)
+        finally:
+            for thread in self._threads:
+                self._tasks.put(None)
+            for thread in self._threads:
+                thread.join()
 
     def stop(self) -> None:
         """Have `run` return; may be called from any thread or signal handler."""
@@ -63,33 +94,69 @@ class Worker:
 
     def _session(self) -> None:
         # What an earlier connection delivered is delivered again: forget it.
-        for future in self._rendering.values():
-            future.cancel()
-        self._rendering.clear()
+        self._drop_waiting()
+        self._held.clear()
         self._unanswered = 0
-        self.broker.consume(TASKS, AHEAD * self.threads, self._start)
+        self._consume(FEWEST)
         while not self.stopping.is_set():
-            self.broker.wait(3600.0)
+            self.broker.wait(3600.0 if self._tasks.empty() else SLOW)
             self._answer_finished()
+            self._adapt()
         # What nobody has begun stays unsettled: the end of the connection returns it to its queue.
         self.broker.cancel()
-        self._rendering = {d: future for d, future in self._rendering.items() if not future.cancel()}
-        while self._rendering or self._unanswered:
+        self._drop_waiting()
+        while self._held:
             self.broker.wait(3600.0)
             self._answer_finished()
+        deadline = time.monotonic() + FAREWELL
+        while self._unanswered and (left := deadline - time.monotonic()) > 0:
+            self.broker.wait(left)
 
-    def _start(self, delivery: Delivery) -> None:
+    def _consume(self, holding: int) -> None:
+        self._holding = holding
+        self._finished_at = time.monotonic()
+        self.broker.consume(TASKS, holding * len(self._threads), self._take)
+
+    def _adapt(self) -> None:
+        """Hold as many tasks as the time they take suggests."""
+        wanted = tasks_to_hold(self._seconds)
+        if not self._tasks.empty() and time.monotonic() - self._finished_at > SLOW:
+            wanted = FEWEST
+            self._seconds = SLOW
+        if self._holding // 2 < wanted < self._holding * 2:
+            return
+        self.broker.cancel()
+        if wanted < self._holding:
+            for delivery in self._drop_waiting():
+                self.broker.give_back(delivery)
+        self._consume(wanted)
+
+    def _drop_waiting(self) -> list[Delivery]:
+        """Return the tasks that no thread has begun, which none will begin."""
+        waiting = []
+        try:
+            while work := self._tasks.get_nowait():
+                waiting.append(work[0])
+        except Empty:
+            pass
+        self._held.difference_update(waiting)
+        return waiting
+
+    def _take(self, delivery: Delivery) -> None:
         if self.stopping.is_set():
             return
         try:
             task = parse_task(delivery.body, self.limits)
+            if delivery.returned >= MOST_DELIVERIES:
+                raise InvalidMessageError(f"{delivery.returned} workers died of it or gave it back", task.uuid)
         except InvalidMessageError as error:
             self._refuse(delivery, error)
             return
-        self._rendering[delivery] = self._pool.submit(self._render, delivery, task)
+        self._held.add(delivery)
+        self._tasks.put((delivery, task))
 
     def _refuse(self, delivery: Delivery, error: InvalidMessageError) -> None:
-        log.warning("refused a message that is no task: %s", error)
+        log.warning("refused a task: %s", error)
         self._unanswered += 1
         if error.uuid is None:
             confirmed = partial(self._settle, delivery)
@@ -105,18 +172,23 @@ class Worker:
     def _answer_finished(self) -> None:
         while self._finished:
             delivery, result = self._finished.popleft()
-            if self._rendering.pop(delivery, None) is None:
+            if delivery not in self._held:
                 continue  # the connection it came from is gone, and it with it
+            self._held.remove(delivery)
+            self._finished_at = time.monotonic()
             if result is None:
                 continue
+            self._seconds += ((result.duration or 0.0) - self._seconds) / 16
             self._unanswered += 1
             self.broker.publish(RESULTS, result.to_json(), partial(self._settle, delivery))
             log.info("pushed result: %s", result.model_dump(exclude_none=True))
 
-    def _render(self, delivery: Delivery, task: Task) -> None:
-        """Render `task`, in a render thread."""
-        self._finished.append((delivery, self._answer(task)))
-        self.broker.wake()
+    def _render(self) -> None:
+        """Render what there is until there is None: the life of a render thread."""
+        while work := self._tasks.get():
+            delivery, task = work
+            self._finished.append((delivery, self._answer(task)))
+            self.broker.wake()
 
     def _answer(self, task: Task) -> Result | None:
         """Return the result of `task`, None if we are to stop before there is one."""
