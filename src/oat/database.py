@@ -6,6 +6,7 @@ With `schema`, the only module that knows SQLAlchemy.
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,20 @@ CHUNK = 500
 
 MOST_SENDINGS = 10
 """How often a task that nobody answers is sent before its record becomes `failed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What an audit has to know of a fractal."""
+
+    uuid: UUID
+    status: Status
+    checksum: str | None
+    error: str | None
+    sendings: int
+    sent_at: datetime
+    unsent: bool
+    """Whether its task is still to be published."""
 
 
 TASK_COLUMNS = [fractals.c[name] for name in Task.model_fields]
@@ -208,6 +223,27 @@ class Database:
             return found
 
         return self._run(work)
+
+    def count(self) -> int:
+        """Return how many records there are."""
+        query = sa.select(sa.func.count()).select_from(fractals)
+        return self._run(lambda connection: connection.execute(query).scalar_one())
+
+    def strays(self, most: int = CHUNK) -> list[str]:
+        """Return the UUIDs of up to `most` tasks that are to be published and have no record."""
+        query = sa.select(outbox.c.uuid).where(~sa.exists().where(fractals.c.uuid == outbox.c.uuid)).limit(most)
+        return list(self._run(lambda connection: connection.execute(query).scalars().all()))
+
+    def page(self, after: UUID | None, most: int = CHUNK) -> list[Record]:
+        """Return the next `most` records behind `after`, or the first ones, in the order of their UUIDs."""
+        columns = [fractals.c[name] for name in ("uuid", "status", "checksum", "error", "sendings", "sent_at")]
+        unsent = outbox.c.uuid.is_not(None).label("unsent")
+        query = sa.select(*columns, unsent).outerjoin(outbox, outbox.c.uuid == fractals.c.uuid)
+        if after is not None:
+            query = query.where(fractals.c.uuid > str(after))
+        query = query.order_by(fractals.c.uuid).limit(most)
+        rows = self._run(lambda connection: connection.execute(query).mappings().all())
+        return [Record(**{**row, "uuid": UUID(row["uuid"]), "status": Status(row["status"])}) for row in rows]
 
     def close(self) -> None:
         """Close the connections."""
