@@ -230,13 +230,13 @@ class Broker:
         self._unconfirmed.clear()
         self._published = 0
         if self._server:
-            options = {"read_timeout": PATIENCE, "write_timeout": PATIENCE}
-            self._connection = Connection(
-                self.url, heartbeat=HEARTBEAT, connect_timeout=10, transport_options=options
-            )
+            self._connection = Connection(self.url, heartbeat=HEARTBEAT, connect_timeout=10)
         else:
             self._connection = _embedded_connection(self.url)
         self._connection.connect()
+        if self._server:
+            # py-amqp's own read_timeout does not end a read that stops in the middle of a frame.
+            self._connection.connection.sock.settimeout(PATIENCE)
         self._channel = self._connection.channel()
         for name in NAMES:
             self._channel.exchange_declare(exchange=name, type="direct", durable=True, auto_delete=False)
@@ -267,7 +267,8 @@ class Broker:
         now = time.monotonic()
         if now >= self._heartbeat_due:
             self._connection.heartbeat_check()
-            self._heartbeat_due = now + HEARTBEAT / 6
+            # The server may have asked for a shorter one.
+            self._heartbeat_due = now + (self._connection.connection.heartbeat or HEARTBEAT) / 6
         sock = self._connection.connection.sock
         pending = getattr(sock, "pending", lambda: 0)
         if not pending():
@@ -296,7 +297,8 @@ class Broker:
             left = deadline - time.monotonic()
             pause = 0.0 if self._delivered > before else max(0.0, min(POLL, left))
             woken = select.select([self._awake], [], [], pause)[0]
-            self._sleep_again()
+            if woken:  # and only then: a wake that comes after the look is for the next one
+                self._sleep_again()
             if woken or self._delivered > before or left <= 0:
                 return
 
