@@ -279,7 +279,8 @@ class Broker:
                 return
         while True:
             try:
-                self._connection.drain_events(timeout=PATIENCE)
+                # Frame by frame: drain_events would wait for the message that comes after a heartbeat.
+                self._connection.connection.blocking_read(PATIENCE)
             except TimeoutError as error:
                 raise _Lost("the broker fell silent in the middle of a frame") from error
             if not pending() and not select.select([sock], [], [], 0)[0]:
