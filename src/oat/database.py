@@ -13,7 +13,14 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+)
 
 from oat.messages import Result, Task
 from oat.schema import DatabaseError, Status, fractals, migrate, outbox
@@ -120,7 +127,12 @@ class Database:
             connection.execute(fractals.insert(), rows)
             connection.execute(outbox.insert(), [{"uuid": row["uuid"], "created_at": now} for row in rows])
 
-        self._run(work)
+        try:
+            self._run(work)
+        except IntegrityError:
+            # Tried again because the answer to the commit was lost, the commit itself was not.
+            if len(self.statuses(task.uuid for task in tasks)) < len(tasks):
+                raise
 
     def owed(self, lease: float, most: int = CHUNK) -> list[Task]:
         """Return up to `most` tasks that should have been published for more than `lease` seconds."""

@@ -1,6 +1,7 @@
 """The first tables: fractals and outbox.
 
-The types are written out: a migration must stay what it was when the code has moved on.
+The types are written out: a migration must stay what it was when the code has moved on. On MySQL and MariaDB a
+service that is killed in here leaves what it has made: the next one goes on from there.
 """
 
 import sqlalchemy as sa
@@ -32,10 +33,12 @@ def upgrade() -> None:
         sa.Column("created_at", time, nullable=False),
         sa.Column("sent_at", time, nullable=False),
         sa.Column("finished_at", time),
+        if_not_exists=True,
     )
-    op.create_index("ix_fractals_status_sent_at", "fractals", ["status", "sent_at"])
+    op.create_index("ix_fractals_status_sent_at", "fractals", ["status", "sent_at"], if_not_exists=True)
     op.create_table(
         "outbox",
         sa.Column("uuid", uuid, primary_key=True),
         sa.Column("created_at", time, nullable=False),
+        if_not_exists=True,
     )
