@@ -43,6 +43,9 @@ LONGEST_PAUSE = 15.0
 PATIENCE = 30.0
 """Seconds a peer may take to answer."""
 
+FAREWELL = 2.0
+"""Seconds a peer may take for each of its last two answers."""
+
 REFUSALS = (amqp.AccessRefused, amqp.NotAllowed, amqp.PreconditionFailed, amqp.ResourceLocked)
 """What trying again does not mend."""
 
@@ -151,7 +154,7 @@ class Broker:
     def cancel(self) -> None:
         """Take no more messages."""
         while self._consumers:
-            self._channel.basic_cancel(self._consumers.pop())
+            self._channel.basic_cancel(self._consumers.pop(), **({"nowait": True} if self._server else {}))
 
     def ack(self, delivery: Delivery) -> None:
         """Settle `delivery`: it is done."""
@@ -199,6 +202,12 @@ class Broker:
             if time.monotonic() > deadline:
                 raise _Lost(f"{open_confirms} publications were not confirmed in {PATIENCE:g} seconds")
 
+    def settle(self) -> None:
+        """Before the end: wait for the confirms that are missing, but not for a broker that does not answer."""
+        deadline = time.monotonic() + FAREWELL
+        while self._unconfirmed and (left := deadline - time.monotonic()) > 0:
+            self.wait(left)
+
     def dead_letter(self, body: bytes | str, reason: str, on_confirm: Callable[[], None]) -> None:
         """Keep `body` in the dead-letter queue, for people to look at, with the `reason` as a header."""
         self.publish(DEAD_LETTERS, body, on_confirm, reason)
@@ -220,6 +229,8 @@ class Broker:
         if self._connection is None:
             return
         try:
+            if self._server:
+                self._connection.connection.sock.settimeout(FAREWELL)
             self._connection.close()
         except (OSError, KombuError, amqp.AMQPError):
             self._abandon()

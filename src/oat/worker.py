@@ -43,7 +43,6 @@ class Worker:
         self._pool = ThreadPoolExecutor(threads, "render")
         self._rendering: dict[Delivery, Future[None]] = {}
         self._finished: deque[tuple[Delivery, Result | None]] = deque()
-        self._unanswered = 0
 
     def run(self) -> None:
         """Render until `stop` is called, then finish what is being rendered and return the rest.
@@ -66,7 +65,6 @@ class Worker:
         for future in self._rendering.values():
             future.cancel()
         self._rendering.clear()
-        self._unanswered = 0
         self.broker.consume(TASKS, AHEAD * self.threads, self._start)
         while not self.stopping.is_set():
             self.broker.wait(3600.0)
@@ -74,9 +72,10 @@ class Worker:
         # What nobody has begun stays unsettled: the end of the connection returns it to its queue.
         self.broker.cancel()
         self._rendering = {d: future for d, future in self._rendering.items() if not future.cancel()}
-        while self._rendering or self._unanswered:
+        while self._rendering:
             self.broker.wait(3600.0)
             self._answer_finished()
+        self.broker.settle()
 
     def _start(self, delivery: Delivery) -> None:
         if self.stopping.is_set():
@@ -90,17 +89,12 @@ class Worker:
 
     def _refuse(self, delivery: Delivery, error: InvalidMessageError) -> None:
         log.warning("refused a message that is no task: %s", error)
-        self._unanswered += 1
         if error.uuid is None:
-            confirmed = partial(self._settle, delivery)
+            confirmed = partial(self.broker.ack, delivery)
         else:
             answer = Result(uuid=error.uuid, worker=self.worker, error=f"no valid task: {error}"[:MAX_REASON])
-            confirmed = partial(self.broker.publish, RESULTS, answer.to_json(), partial(self._settle, delivery))
+            confirmed = partial(self.broker.publish, RESULTS, answer.to_json(), partial(self.broker.ack, delivery))
         self.broker.dead_letter(delivery.body, str(error), confirmed)
-
-    def _settle(self, delivery: Delivery) -> None:
-        self.broker.ack(delivery)
-        self._unanswered -= 1
 
     def _answer_finished(self) -> None:
         while self._finished:
@@ -109,8 +103,7 @@ class Worker:
                 continue  # the connection it came from is gone, and it with it
             if result is None:
                 continue
-            self._unanswered += 1
-            self.broker.publish(RESULTS, result.to_json(), partial(self._settle, delivery))
+            self.broker.publish(RESULTS, result.to_json(), partial(self.broker.ack, delivery))
             log.info("pushed result: %s", result.model_dump(exclude_none=True))
 
     def _render(self, delivery: Delivery, task: Task) -> None:
