@@ -1,0 +1,117 @@
+"""Services and servers that die or are stopped in the middle."""
+
+import signal
+import time
+
+import pytest
+
+from servers import MariaDB, RabbitMQ, wait_until
+
+LONG = pytest.mark.long
+
+AT_WORK = {"oat-worker": "processing task", "oat-tracker": "processing result", "oat-producer": "generated task"}
+
+
+@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=LONG)])
+@pytest.mark.parametrize("command", AT_WORK)
+def test_a_service_killed_at_random_moments(system, command, rounds, rng):
+    system.produce(300)
+    services = system.flow(*AT_WORK.keys() - {command})
+    for _ in range(rounds):
+        victim = system.flow(command)[command]
+        sign = rng.choice(["uses the", *3 * [AT_WORK[command]]])
+        wait_until(lambda v=victim, s=sign: s in v.log.read_text(), "a sign of life")
+        time.sleep(rng.uniform(0, 0.7))
+        system.kill(victim)
+    system.flow(command)
+    if producer := services.get("oat-producer"):
+        system.stop(producer)
+    assert system.finish() >= 300
+
+
+@pytest.mark.parametrize("moment", ["before the first publish arrives", "before the confirms arrive"])
+def test_a_producer_killed_between_insert_and_confirm(on_servers, proxies, moment):
+    before = moment == "before the first publish arrives"
+    proxy = proxies["broker"]
+    on_servers.produce(1)
+    proxy.flow(trap=b'"iterations"')
+    victim = on_servers.flow("oat-producer", tasks=300, pause=60)["oat-producer"]
+    assert proxy.trapped.wait(60)
+    if not before:
+        proxy.flow_up()
+        wait_until(lambda: on_servers.queued("tasks") == 301, "300 tasks in the queue")
+    on_servers.kill(victim)
+    proxy.cut()
+    proxy.flow()
+    assert on_servers.queued("tasks") == (1 if before else 301)
+    assert on_servers.outbox() == 300
+    on_servers.flow("oat-worker", "oat-tracker")
+    assert on_servers.finish() == 301
+
+
+def test_two_producers_at_once_take_over_what_a_dead_one_left_unsent(on_servers, proxies, record_property):
+    proxy = proxies["broker"]
+    on_servers.produce(1)
+    proxy.flow(trap=b'"iterations"')
+    victim = on_servers.flow("oat-producer", tasks=1000, pause=60)["oat-producer"]
+    assert proxy.trapped.wait(60)
+    on_servers.kill(victim)
+    proxy.cut()
+    proxy.flow()
+    time.sleep(float(on_servers.environment["OAT_LEASE"]))
+    heirs = [on_servers.flow("oat-producer", tasks=1, pause=60)["oat-producer"] for _ in range(2)]
+    for heir in heirs:
+        wait_until(lambda h=heir: "sleeping for" in h.log.read_text(), "a set that is out")
+    on_servers.stop(*heirs)
+    twice = on_servers.queued("tasks") - 1003
+    record_property("sent twice", twice)
+    print(f"{twice} of 1000 tasks were sent twice")
+    assert 0 <= twice <= 1000
+    assert on_servers.outbox() == 0
+    on_servers.flow("oat-worker", "oat-tracker")
+    assert on_servers.finish() == 1003
+
+
+@pytest.mark.parametrize(
+    ("victim", "number"),
+    [
+        (RabbitMQ, signal.SIGKILL),
+        (MariaDB, signal.SIGKILL),
+        pytest.param(RabbitMQ, signal.SIGTERM, marks=LONG),
+        pytest.param(MariaDB, signal.SIGTERM, marks=LONG),
+    ],
+)
+def test_a_server_that_dies_in_the_middle_and_comes_back(mortal, victim, number):
+    system, *servers = mortal
+    [server] = [server for server in servers if isinstance(server, victim)]
+    services = system.steady()
+    server.stop(number)
+    if number == signal.SIGTERM:
+        time.sleep(10)
+    noticed = services["oat-worker" if victim is RabbitMQ else "oat-tracker"].log
+    wait_until(lambda: "trying again" in noticed.read_text(), "the loss to be noticed")
+    server.start()
+    system.come_through(services)
+
+
+def test_a_broker_that_loses_its_queues_gets_the_tasks_again(mortal):
+    system, rabbitmq, _ = mortal
+    services = system.steady()
+    rabbitmq.stop(signal.SIGKILL)
+    rabbitmq.forget()
+    rabbitmq.start()
+    system.come_through(services)
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=LONG)])
+def test_sigterm_to_everything_at_once(system, rounds, rng):
+    system.produce(300)
+    for _ in range(rounds):
+        services = system.flow()
+        wait_until(lambda s=services: AT_WORK["oat-worker"] in s["oat-worker"].log.read_text(), "work")
+        time.sleep(rng.uniform(0, 0.5))
+        started = time.monotonic()
+        system.stop(*services.values())
+        assert time.monotonic() - started < 5
+    system.flow("oat-worker", "oat-tracker")
+    assert system.finish() >= 300
