@@ -10,8 +10,10 @@ import select
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -103,7 +105,7 @@ class Broker:
         self._consumers: list[str] = []
         self._published = 0
         self._unconfirmed: dict[int, Callable[[], None]] = {}
-        self._delivered = 0
+        self._arrived: deque[Callable[[], None]] = deque()
         self._heartbeat_due = 0.0
 
     def serve(self, session: Callable[[], None]) -> None:
@@ -141,12 +143,11 @@ class Broker:
             self._waker.send(b"\0")
 
     def consume(self, queue: str, prefetch: int, on_message: Callable[[Delivery], None]) -> None:
-        """Have `on_message` called, from `wait` or a publish, with up to `prefetch` unsettled messages."""
+        """Have `on_message` called, from `wait`, with up to `prefetch` unsettled messages."""
         self._channel.basic_qos(0, prefetch, False)
 
         def deliver(message: Any) -> None:
-            self._delivered += 1
-            on_message(Delivery(message.body, message.delivery_tag))
+            self._arrived.append(partial(on_message, Delivery(message.body, message.delivery_tag)))
 
         self._consumers.append(f"oat-{queue}")
         self._channel.basic_consume(queue=queue, no_ack=False, callback=deliver, consumer_tag=self._consumers[-1])
@@ -196,16 +197,17 @@ class Broker:
         for body in bodies:
             open_confirms += 1
             self.publish(name, body, confirmed)
-        deadline = time.monotonic() + PATIENCE
+        started = time.monotonic()
         while open_confirms:
             self.wait(1.0)
-            if time.monotonic() > deadline:
-                raise _Lost(f"{open_confirms} publications were not confirmed in {PATIENCE:g} seconds")
+            patience = FAREWELL if self.stopping.is_set() else PATIENCE
+            if time.monotonic() > started + patience:
+                raise _Lost(f"{open_confirms} publications were not confirmed in {patience:g} seconds")
 
     def settle(self) -> None:
         """Before the end: wait for the confirms that are missing, but not for a broker that does not answer."""
         deadline = time.monotonic() + FAREWELL
-        while self._unconfirmed and (left := deadline - time.monotonic()) > 0:
+        while (self._unconfirmed or self._arrived) and (left := deadline - time.monotonic()) > 0:
             self.wait(left)
 
     def dead_letter(self, body: bytes | str, reason: str, on_confirm: Callable[[], None]) -> None:
@@ -219,10 +221,15 @@ class Broker:
 
     def wait(self, timeout: float) -> None:
         """Deliver what has arrived; if there is nothing, wait until there is, a `wake`, or `timeout` seconds."""
-        if self._server:
-            self._wait_for_server(timeout)
-        else:
-            self._poll_embedded(timeout)
+        # py-amqp also reads within a publish. What it finds is dealt with here: there, each message that is
+        # answered by a publish would be answered within the answer to the one before.
+        if not self._arrived:
+            if self._server:
+                self._wait_for_server(timeout)
+            else:
+                self._poll_embedded(timeout)
+        while self._arrived:
+            self._arrived.popleft()()
 
     def close(self) -> None:
         """Say goodbye to the broker: what we hold unsettled goes back to its queue."""
@@ -239,6 +246,7 @@ class Broker:
     def _open(self) -> None:
         self._consumers.clear()
         self._unconfirmed.clear()
+        self._arrived.clear()
         self._published = 0
         if self._server:
             self._connection = Connection(self.url, heartbeat=HEARTBEAT, connect_timeout=10)
@@ -264,12 +272,8 @@ class Broker:
             self._connection = None
 
     def _on_confirm(self, tag: int, multiple: bool) -> None:
-        self._delivered += 1
-        if multiple:
-            for confirmed in [t for t in self._unconfirmed if t <= tag]:
-                self._unconfirmed.pop(confirmed)()
-        else:
-            self._unconfirmed.pop(tag)()
+        confirmed = [t for t in self._unconfirmed if t <= tag] if multiple else [tag]
+        self._arrived.extend(map(self._unconfirmed.pop, confirmed))
 
     def _on_refusal(self, tag: int, _multiple: bool) -> None:
         raise _Lost(f"the broker could not take publication {tag}")
@@ -300,18 +304,17 @@ class Broker:
     def _poll_embedded(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while True:
-            before = self._delivered
             try:
                 while self._consumers:
                     self._connection.drain_events(timeout=0)
             except TimeoutError:
                 pass
             left = deadline - time.monotonic()
-            pause = 0.0 if self._delivered > before else max(0.0, min(POLL, left))
+            pause = 0.0 if self._arrived else max(0.0, min(POLL, left))
             woken = select.select([self._awake], [], [], pause)[0]
             if woken:  # and only then: a wake that comes after the look is for the next one
                 self._sleep_again()
-            if woken or self._delivered > before or left <= 0:
+            if woken or self._arrived or left <= 0:
                 return
 
     def _sleep_again(self) -> None:
