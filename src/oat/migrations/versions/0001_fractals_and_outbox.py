@@ -16,6 +16,8 @@ def upgrade() -> None:
     """Create both tables."""
     uuid = sa.CHAR(36).with_variant(mysql.CHAR(36, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
     time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+    worker = sa.String(255).with_variant(mysql.VARCHAR(255, charset="utf8mb4"), "mysql", "mariadb")
+    error = sa.String(1000).with_variant(mysql.VARCHAR(1000, charset="utf8mb4"), "mysql", "mariadb")
     op.create_table(
         "fractals",
         sa.Column("uuid", uuid, primary_key=True),
@@ -27,8 +29,8 @@ def upgrade() -> None:
         sa.Column("duration", sa.Double),
         sa.Column("checksum", sa.CHAR(64)),
         sa.Column("size", sa.BigInteger),
-        sa.Column("worker", sa.String(255)),
-        sa.Column("error", sa.String(1000)),
+        sa.Column("worker", worker),
+        sa.Column("error", error),
         sa.Column("sendings", sa.Integer, nullable=False),
         sa.Column("created_at", time, nullable=False),
         sa.Column("sent_at", time, nullable=False),
