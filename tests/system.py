@@ -156,7 +156,7 @@ class System:
             return
         with self.amqp() as connection:
             channel = connection.channel()
-            for message in drain(channel, name):
+            for message in list(drain(channel, name)):
                 channel.basic_publish(message, name, name)
                 channel.basic_publish(message, name, name)
 

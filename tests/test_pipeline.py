@@ -243,16 +243,6 @@ def test_a_wrong_password_is_one_clear_line(server, rabbitmq, mariadb, tmp_path)
     assert "Traceback" not in done.stderr
 
 
-def test_queues_declared_otherwise_are_a_clear_error(vhost, tmp_path):
-    with System(tmp_path, vhost) as system:
-        channel = amqp_channel(system)
-        channel.queue_declare("tasks", durable=True, auto_delete=False, arguments={"x-max-length": 5})
-        done = system.call("oat-worker")
-        assert done.returncode == 1
-        assert "refuses" in done.stderr.splitlines()[-1]
-        assert "tasks" in done.stderr.splitlines()[-1]
-
-
 def test_a_full_or_read_only_folder_is_waited_for(tmp_path):
     with System(tmp_path) as system:
         system.start("oat-tracker")

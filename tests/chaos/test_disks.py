@@ -62,13 +62,14 @@ def read_only(folder):
         assert run("mount", "-o", "remount,rw", folder).returncode == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", [filled, read_only])
 def test_images_that_cannot_be_written_for_a_while(system, small_disk, fault):
     system.images = small_disk("images", 16)
     system.environment["OAT_TARGET"] = str(system.images)
     services = system.steady()
     with fault(system.images):
-        wait_until(lambda: NOTICED in services["oat-worker"].log.read_text(), "the fault to be noticed")
+        wait_until(lambda: services["oat-worker"].log.read_text().count(NOTICED) > 3, "some attempts")
     system.come_through(services)
 
 
@@ -82,10 +83,11 @@ def test_an_embedded_database_and_broker_on_a_full_disk(tmp_path, small_disk):
         with filled(disk):
             for command in ("oat-tracker", "oat-producer"):
                 log = services[command].log
-                wait_until(lambda f=log: NOTICED in f.read_text(), "the fault to be noticed")
+                wait_until(lambda f=log: f.read_text().count(NOTICED) > 3, "some attempts")
         system.come_through(services)
 
 
+@pytest.mark.long
 def test_a_disk_too_full_for_mariadb(vhost, tmp_path, small_disk):
     disk = small_disk("mariadb", 220)
     server = MariaDB(disk).start()
@@ -95,7 +97,7 @@ def test_a_disk_too_full_for_mariadb(vhost, tmp_path, small_disk):
             services = system.flow(tasks=1000)
             wait_until(lambda: system.counts().get("done", 0) > 20, "some images")
             with filled(disk):
-                wait_until(lambda: NOTICED in services["oat-producer"].log.read_text(), "the fault to be noticed")
+                wait_until(lambda: services["oat-producer"].log.read_text().count(NOTICED) > 3, "some attempts")
             if server.process.poll() is not None:
                 server.start()
             system.come_through(services)

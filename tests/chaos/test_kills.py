@@ -12,24 +12,27 @@ LONG = pytest.mark.long
 AT_WORK = {"oat-worker": "processing task", "oat-tracker": "processing result", "oat-producer": "generated task"}
 
 
-@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=LONG)])
-@pytest.mark.parametrize("command", AT_WORK)
-def test_a_service_killed_at_random_moments(system, command, rounds, rng):
-    system.produce(300)
-    services = system.flow(*AT_WORK.keys() - {command})
+@pytest.mark.parametrize(
+    ("victims", "rounds"),
+    [(tuple(AT_WORK), 4), *(pytest.param((command,), 20, marks=LONG) for command in AT_WORK)],
+)
+def test_a_service_killed_at_random_moments(system, victims, rounds, rng):
+    running = system.steady()
     for _ in range(rounds):
-        victim = system.flow(command)[command]
+        command = rng.choice(victims)
+        system.kill(running[command])
+        running |= system.flow(command)
         sign = rng.choice(["uses the", *3 * [AT_WORK[command]]])
-        wait_until(lambda v=victim, s=sign: s in v.log.read_text(), "a sign of life")
+        wait_until(lambda log=running[command].log, s=sign: s in log.read_text(), "a sign of life")
         time.sleep(rng.uniform(0, 0.7))
-        system.kill(victim)
-    system.flow(command)
-    if producer := services.get("oat-producer"):
-        system.stop(producer)
-    assert system.finish() >= 300
+    system.kill(running[command])
+    running |= system.flow(command)
+    system.come_through(running)
 
 
-@pytest.mark.parametrize("moment", ["before the first publish arrives", "before the confirms arrive"])
+@pytest.mark.parametrize(
+    "moment", ["before the first publish arrives", pytest.param("before the confirms arrive", marks=LONG)]
+)
 def test_a_producer_killed_between_insert_and_confirm(on_servers, proxies, moment):
     before = moment == "before the first publish arrives"
     proxy = proxies["broker"]
@@ -49,6 +52,7 @@ def test_a_producer_killed_between_insert_and_confirm(on_servers, proxies, momen
     assert on_servers.finish() == 301
 
 
+@LONG
 def test_two_producers_at_once_take_over_what_a_dead_one_left_unsent(on_servers, proxies, record_property):
     proxy = proxies["broker"]
     on_servers.produce(1)
@@ -76,7 +80,7 @@ def test_two_producers_at_once_take_over_what_a_dead_one_left_unsent(on_servers,
     ("victim", "number"),
     [
         (RabbitMQ, signal.SIGKILL),
-        (MariaDB, signal.SIGKILL),
+        pytest.param(MariaDB, signal.SIGKILL, marks=LONG),
         pytest.param(RabbitMQ, signal.SIGTERM, marks=LONG),
         pytest.param(MariaDB, signal.SIGTERM, marks=LONG),
     ],
@@ -94,6 +98,7 @@ def test_a_server_that_dies_in_the_middle_and_comes_back(mortal, victim, number)
     system.come_through(services)
 
 
+@LONG
 def test_a_broker_that_loses_its_queues_gets_the_tasks_again(mortal):
     system, rabbitmq, _ = mortal
     services = system.steady()

@@ -15,6 +15,7 @@ def tasks(count, rng):
     return [make_up(SMALL, rng) for _ in range(count)]
 
 
+@pytest.mark.long
 def test_every_task_and_every_result_delivered_twice(system):
     system.produce(300)
     system.double("tasks")
@@ -24,11 +25,12 @@ def test_every_task_and_every_result_delivered_twice(system):
     results = system.queued("results")
     assert results >= 595  # but for a few that were returned by the end of the worker
     system.double("results")
-    assert system.queued("results") == 2 * results
+    wait_until(lambda: system.queued("results") == 2 * results, "twice as many")
     system.flow("oat-worker", "oat-tracker")
     assert system.finish() == 300
 
 
+@pytest.mark.long
 def test_results_whose_records_come_late_or_never(system, rng):
     late, never = tasks(300, rng), tasks(300, rng)
     system.produce(1)
@@ -87,6 +89,7 @@ def test_a_thousand_bad_messages_among_a_thousand_good_ones(system, rng):
     assert Counter(system.dead_letters()) == Counter(bad_tasks + bad_results)
 
 
+@pytest.mark.long
 def test_a_result_that_the_database_cannot_keep_stops_nobody(system, rng):
     """Text outside of the database's alphabet, numbers at the edge of what it holds."""
     odd = tasks(300, rng)
@@ -99,7 +102,7 @@ def test_a_result_that_the_database_cannot_keep_stops_nobody(system, rng):
         {"worker": "☃" * 255, "error": "💾" * 1000},
     ]
     system.push("results", [json.dumps({"uuid": str(t.uuid), **rng.choice(answers)}).encode() for t in odd])
-    system.flow("oat-tracker")
+    system.flow("oat-worker", "oat-tracker")
     assert system.finish(failed=300) == 300
 
 
@@ -112,7 +115,7 @@ def differently(channel, what):
         channel.exchange_declare("tasks", "topic", durable=True, auto_delete=False)
 
 
-@pytest.mark.parametrize("what", ["queue", "exchange"])
+@pytest.mark.parametrize("what", ["queue", pytest.param("exchange", marks=pytest.mark.long)])
 def test_what_is_declared_differently_is_a_clear_error(on_servers, what):
     on_servers.produce(300)
     with on_servers.amqp() as connection:
@@ -139,6 +142,7 @@ def lost_to_locks(system):
         return dict(rows.all())["Innodb_deadlocks"]
 
 
+@pytest.mark.long
 def test_producers_and_trackers_writing_thousands_of_records_at_once_never_deadlock(on_servers):
     on_servers.produce(1)
     before = lost_to_locks(on_servers)

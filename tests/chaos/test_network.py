@@ -15,7 +15,7 @@ LONG = pytest.mark.long
 NOTICED = "trying again"
 
 
-@pytest.mark.parametrize("server", ["broker", "database"])
+@pytest.mark.parametrize("server", ["broker", pytest.param("database", marks=LONG)])
 def test_connections_cut_at_random_moments(on_servers, proxies, server, rng):
     services = on_servers.steady()
     for _ in range(10):
@@ -46,7 +46,8 @@ def test_a_database_that_falls_silent_is_left(on_servers, proxies, ways):
     on_servers.come_through(services)
 
 
-@pytest.mark.parametrize("heartbeats", [0.5, pytest.param(4, marks=LONG)])
+@LONG
+@pytest.mark.parametrize("heartbeats", [0.5, 4])
 @pytest.mark.parametrize("server", ["broker", "database"])
 def test_traffic_that_stalls_and_goes_on(on_servers, proxies, server, heartbeats):
     services = on_servers.steady()
@@ -65,6 +66,7 @@ def test_traffic_that_crawls(on_servers, proxies, server):
     on_servers.come_through(services)
 
 
+@LONG
 def test_an_image_that_takes_longer_than_the_heartbeats(on_servers):
     def disc(iterations):
         """The inside of a Julia set: no orbit ends early."""
@@ -85,6 +87,7 @@ def test_an_image_that_takes_longer_than_the_heartbeats(on_servers):
     assert "lost the broker" not in services["oat-worker"].log.read_text()
 
 
+@LONG
 def test_a_broker_that_refuses_messages_because_its_queues_are_full(on_servers, rabbitmq):
     services = on_servers.steady()
     rabbitmq.control("set_policy", "full", "^(tasks|results)$", '{"max-length": 5, "overflow": "reject-publish"}')
@@ -110,8 +113,18 @@ def test_a_broker_that_reads_nothing_because_its_memory_is_full(on_servers, rabb
     on_servers.come_through(services)
 
 
-@pytest.mark.parametrize("missing", ["tasks", "results"])
-@pytest.mark.parametrize("what", ["queue", "exchange", "binding"])
+@pytest.mark.parametrize(
+    ("what", "missing"),
+    [
+        ("queue", "tasks"),
+        *(
+            pytest.param(what, missing, marks=LONG)
+            for what in ("queue", "exchange", "binding")
+            for missing in ("tasks", "results")
+            if (what, missing) != ("queue", "tasks")
+        ),
+    ],
+)
 def test_what_is_deleted_while_the_services_run_is_declared_again(on_servers, what, missing):
     services = on_servers.steady()
     with on_servers.amqp() as connection:
@@ -128,7 +141,10 @@ def test_what_is_deleted_while_the_services_run_is_declared_again(on_servers, wh
 
 @pytest.mark.parametrize(
     ("command", "statement", "state"),
-    [("oat-producer", b"INSERT INTO outbox", "waiting"), ("oat-tracker", b"UPDATE fractals", "done")],
+    [
+        ("oat-producer", b"INSERT INTO outbox", "waiting"),
+        pytest.param("oat-tracker", b"UPDATE fractals", "done", marks=LONG),
+    ],
 )
 def test_a_commit_whose_answer_is_lost(on_servers, proxies, command, statement, state):
     """The service cannot know whether it was the commit or its answer, and must not care."""
@@ -155,6 +171,7 @@ def test_a_commit_whose_answer_is_lost(on_servers, proxies, command, statement, 
     assert on_servers.finish() == (600 if command == "oat-producer" else 300)
 
 
+@LONG
 def test_a_service_killed_while_it_makes_the_tables(on_servers, proxies):
     proxies["database"].flow(trap=b"CREATE TABLE IF NOT EXISTS outbox")
     [victim] = on_servers.flow("oat-tracker").values()
