@@ -54,7 +54,7 @@ class System:
 
     @cached_property
     def engine(self):
-        return sa.create_engine(self.database_url)
+        return sa.create_engine(self.database_url, poolclass=sa.NullPool)
 
     def start(self, command, *arguments):
         """Start a service in the background; its log is in `logs(process)`."""

@@ -108,10 +108,10 @@ def test_a_broker_that_loses_its_queues_gets_the_tasks_again(mortal):
     system.come_through(services)
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=LONG)])
-def test_sigterm_to_everything_at_once(system, rounds, rng):
+@LONG
+def test_sigterm_to_everything_at_once(system, rng):
     system.produce(300)
-    for _ in range(rounds):
+    for _ in range(5):
         services = system.flow()
         wait_until(lambda s=services: AT_WORK["oat-worker"] in s["oat-worker"].log.read_text(), "work")
         time.sleep(rng.uniform(0, 0.5))

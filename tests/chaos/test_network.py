@@ -24,7 +24,8 @@ def test_connections_cut_at_random_moments(on_servers, proxies, server, rng):
     on_servers.come_through(services)
 
 
-@pytest.mark.parametrize("ways", [(UP, DOWN), pytest.param((UP,), marks=LONG), pytest.param((DOWN,), marks=LONG)])
+@LONG
+@pytest.mark.parametrize("ways", [(UP, DOWN), (UP,), (DOWN,)])
 def test_a_broker_that_falls_silent_is_left(on_servers, proxies, ways):
     services = on_servers.steady()
     proxies["broker"].silence(*ways)
