@@ -62,7 +62,7 @@ def test_traffic_that_stalls_and_goes_on(on_servers, proxies, server, heartbeats
 @LONG
 @pytest.mark.parametrize("server", ["broker", "database"])
 def test_traffic_that_crawls(on_servers, proxies, server):
-    proxies[server].delay = 0.05
+    proxies[server].delay = 0.005
     services = on_servers.steady()
     on_servers.come_through(services)
 
