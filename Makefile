@@ -13,6 +13,10 @@ test: .venv/develop ## install the servers the tests need, then run all tests
 	@tests/install-servers
 	.venv/bin/python -m pytest
 
+chaos: .venv/develop ## kill, cut off and fill up everything, at length (SEED=… repeats the same moments)
+	@tests/install-servers
+	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest -m "" tests/chaos
+
 lint: .venv/develop ## format, rules, types and import directions
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -46,4 +50,4 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help setup run test lint bench lock clean
+.PHONY: help setup run test chaos lint bench lock clean

@@ -14,6 +14,10 @@ PATIENCE = 90
 """Seconds a server may take until it answers; these machines may be slow."""
 
 
+HEARTBEAT = 4
+"""Seconds: what the private RabbitMQ asks for."""
+
+
 class MissingError(Exception):
     """A server is not installed here."""
 
@@ -78,7 +82,8 @@ class RabbitMQ(Server):
         if not self.BIN.exists():
             raise MissingError("rabbitmq-server")
         config = self.folder / "rabbitmq.conf"
-        config.write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n")
+        # A loss is noticed within two heartbeats.
+        config.write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\nheartbeat = {HEARTBEAT}\n")
         (self.folder / "enabled_plugins").write_text("[].")
         self.epmd = free_port()
         self.environment = os.environ | {
@@ -101,6 +106,15 @@ class RabbitMQ(Server):
         subprocess.run(
             ["epmd", "-port", str(self.epmd), "-kill"], env=self.environment, capture_output=True, check=False
         )
+
+    def control(self, *command):
+        """rabbitmqctl."""
+        program = self.BIN.with_name("rabbitmqctl")
+        subprocess.run([program, *command], env=self.environment, check=True, capture_output=True, timeout=60)
+
+    def forget(self):
+        """Lose everything, as a node does that is reset; only while it is stopped."""
+        shutil.rmtree(self.folder / "mnesia")
 
     @property
     def url(self):

@@ -10,8 +10,10 @@ import select
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,9 @@ SPACING = 0.005
 
 PATIENCE = 30.0
 """Seconds a peer may take to answer."""
+
+FAREWELL = 2.0
+"""Seconds a peer may take for each of its last two answers."""
 
 OLDEST_WITH_QUORUM = (3, 10)
 """The version of RabbitMQ from which on its quorum queues can do what we need."""
@@ -121,7 +126,7 @@ class Broker:
         self._unconfirmed: dict[int, Callable[[], None]] = {}
         self._held: dict[int, None] = {}
         self._settled: set[int] = set()
-        self._delivered = 0
+        self._arrived: deque[Callable[[], None]] = deque()
         self._heartbeat_due = 0.0
 
     def serve(self, session: Callable[[], None]) -> None:
@@ -161,15 +166,15 @@ class Broker:
                 self._waker.send(b"\0")
 
     def consume(self, queue: str, prefetch: int, on_message: Callable[[Delivery], None]) -> None:
-        """Have `on_message` called, from `wait` or a publish, with up to `prefetch` unsettled messages."""
+        """Have `on_message` called, from `wait`, with up to `prefetch` unsettled messages."""
         self._channel.basic_qos(0, prefetch, False)
 
         def deliver(message: Any) -> None:
-            self._delivered += 1
             if self._server:
                 self._held[message.delivery_tag] = None
-            returned = message.headers.get("x-delivery-count", 0) if self._server else 0
-            on_message(Delivery(message.body, message.delivery_tag, returned))
+            count = (message.headers or {}).get("x-delivery-count")
+            delivery = Delivery(message.body, message.delivery_tag, count if isinstance(count, int) else 0)
+            self._arrived.append(partial(on_message, delivery))
 
         # A name of its own each time: a quorum queue of RabbitMQ 3.10 takes a name that comes back for the one that left.
         self._consumers.append(f"oat-{queue}-{uuid4()}")
@@ -178,7 +183,7 @@ class Broker:
     def cancel(self) -> None:
         """Take no more messages."""
         while self._consumers:
-            self._channel.basic_cancel(self._consumers.pop())
+            self._channel.basic_cancel(self._consumers.pop(), **({"nowait": True} if self._server else {}))
 
     def ack(self, delivery: Delivery) -> None:
         """Settle `delivery`: it is done. RabbitMQ is told with the next `wait`."""
@@ -228,11 +233,18 @@ class Broker:
         for body in bodies:
             open_confirms += 1
             self.publish(name, body, confirmed)
-        deadline = time.monotonic() + PATIENCE
+        started = time.monotonic()
         while open_confirms:
             self.wait(1.0)
-            if time.monotonic() > deadline:
-                raise _Lost(f"{open_confirms} publications were not confirmed in {PATIENCE:g} seconds")
+            patience = FAREWELL if self.stopping.is_set() else PATIENCE
+            if time.monotonic() > started + patience:
+                raise _Lost(f"{open_confirms} publications were not confirmed in {patience:g} seconds")
+
+    def settle(self) -> None:
+        """Before the end: wait for the confirms that are missing, but not for a broker that does not answer."""
+        deadline = time.monotonic() + FAREWELL
+        while (self._unconfirmed or self._arrived) and (left := deadline - time.monotonic()) > 0:
+            self.wait(left)
 
     def dead_letter(self, body: bytes | str, reason: str, on_confirm: Callable[[], None]) -> None:
         """Keep `body` in the dead-letter queue, for people to look at, with the `reason` as a header."""
@@ -245,10 +257,14 @@ class Broker:
 
     def wait(self, timeout: float) -> None:
         """Deliver what has arrived; if there is nothing, wait until there is, a `wake`, or `timeout` seconds."""
-        if self._server:
-            self._wait_for_server(timeout)
-        else:
-            self._poll_embedded(timeout)
+        # What came with the answer to a question of ours is dealt with here, not in the middle of something else.
+        if not self._arrived:
+            if self._server:
+                self._wait_for_server(timeout)
+            else:
+                self._poll_embedded(timeout)
+        while self._arrived:
+            self._arrived.popleft()()
 
     def close(self) -> None:
         """Say goodbye to the broker: what we hold unsettled goes back to its queue."""
@@ -257,6 +273,7 @@ class Broker:
         try:
             if self._server:
                 self._acknowledge()
+                self._connection.connection.sock.settimeout(FAREWELL)
             self._connection.close()
         except (OSError, KombuError, amqp.AMQPError):
             self._abandon()
@@ -265,18 +282,20 @@ class Broker:
     def _open(self) -> None:
         self._consumers.clear()
         self._unconfirmed.clear()
+        self._arrived.clear()
         self._held.clear()
         self._settled.clear()
         self._published = 0
         if self._server:
-            options = {"read_timeout": PATIENCE, "write_timeout": PATIENCE}
             self._connection = Connection(
-                self.url, transport=rabbitmq.Transport, heartbeat=HEARTBEAT, connect_timeout=10,
-                transport_options=options,
-            )  # fmt: skip
+                self.url, transport=rabbitmq.Transport, heartbeat=HEARTBEAT, connect_timeout=10
+            )
         else:
             self._connection = _embedded_connection(self.url)
         self._connection.connect()
+        if self._server:
+            # py-amqp's own read_timeout does not end a read that stops in the middle of a frame.
+            self._connection.connection.sock.settimeout(PATIENCE)
         self._channel = self._connection.channel()
         for name in NAMES:
             self._channel.exchange_declare(exchange=name, type="direct", durable=True, auto_delete=False)
@@ -310,12 +329,8 @@ class Broker:
             self._connection = None
 
     def _on_confirm(self, tag: int, multiple: bool) -> None:
-        self._delivered += 1
-        if multiple:
-            for confirmed in [t for t in self._unconfirmed if t <= tag]:
-                self._unconfirmed.pop(confirmed)()
-        else:
-            self._unconfirmed.pop(tag)()
+        confirmed = [t for t in self._unconfirmed if t <= tag] if multiple else [tag]
+        self._arrived.extend(map(self._unconfirmed.pop, confirmed))
 
     def _on_refusal(self, tag: int, _multiple: bool) -> None:
         raise _Lost(f"the broker could not take publication {tag}")
@@ -334,7 +349,8 @@ class Broker:
         now = time.monotonic()
         if now >= self._heartbeat_due:
             self._connection.heartbeat_check()
-            self._heartbeat_due = now + HEARTBEAT / 6
+            # The server may have asked for a shorter one.
+            self._heartbeat_due = now + (self._connection.connection.heartbeat or HEARTBEAT) / 6
         self._acknowledge()
         connection = self._connection.connection
         connection.flush()
@@ -347,33 +363,33 @@ class Broker:
             if connection.sock not in ready:
                 return
         try:
-            connection.drain_events(timeout=PATIENCE)
+            connection.blocking_read(PATIENCE)
             while connection.has_read_ahead:
-                connection.drain_events(timeout=PATIENCE)
+                connection.blocking_read(PATIENCE)
         except TimeoutError as error:
             raise _Lost("the broker fell silent in the middle of a frame") from error
 
     def _poll_embedded(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while True:
-            before = self._delivered
             try:
                 while self._consumers:
                     self._connection.drain_events(timeout=0)
             except TimeoutError:
                 pass
             left = deadline - time.monotonic()
-            pause = 0.0 if self._delivered > before else max(0.0, min(POLL, left))
+            pause = 0.0 if self._arrived else max(0.0, min(POLL, left))
             woken = select.select([self._awake], [], [], pause)[0]
-            self._sleep_again()
-            if woken or self._delivered > before or left <= 0:
+            if woken:  # and only then: a wake that comes after the look is for the next one
+                self._sleep_again()
+            if woken or self._arrived or left <= 0:
                 return
 
     def _sleep_again(self) -> None:
-        self._woken = False
         with contextlib.suppress(BlockingIOError):
             while self._awake.recv(4096):
                 pass
+        self._woken = False  # after the last byte: a flag without one would keep all later wakes from us
 
 
 def _embedded_connection(url: str) -> Connection:

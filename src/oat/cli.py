@@ -1,5 +1,6 @@
 """The commands: `oat-producer`, `oat-worker`, `oat-tracker`, and `oat` with all of them."""
 
+import json
 import logging
 import os
 import signal
@@ -17,10 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from typer.exceptions import TyperException
 
-from oat.broker import BrokerError
+from oat.audit import Audit, Report
+from oat.broker import DEAD_LETTERS, RESULTS, TASKS, BrokerError
 from oat.messages import InvalidMessageError, Task, check_limits
 from oat.producer import Producer, Ranges
-from oat.schema import DatabaseError
+from oat.schema import DatabaseError, Status
 from oat.settings import Settings, SettingsError, configure_logging, data_folder, mask_password
 
 log = logging.getLogger(__name__)
@@ -194,6 +196,48 @@ def run(
         raise typer.Exit(1)
 
 
+def audit(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
+    target: Target = None,
+    broker_url: BrokerUrl = None,
+    database_url: DatabaseUrl = None,
+    log_file: LogFile = None,
+) -> None:
+    """Compare records, images and queues; exit with 1 if anything does not add up."""
+    settings = _settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
+    columns = TextColumn("Comparing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        records = bar.add_task("records", total=None)
+        report = Audit(
+            settings,
+            on_start=lambda total: bar.update(records, total=total),
+            on_progress=lambda count: bar.advance(records, count),
+        ).run()
+    if as_json:
+        print(json.dumps({**vars(report), "problems": {p.name: n for p, n in report.problems.items()},
+                          "cases": {p.name: names for p, names in report.cases.items()}}))  # fmt: skip
+    else:
+        _print_report(report, settings)
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def _print_report(report: Report, settings: Settings) -> None:
+    states = ", ".join(f"{report.records[status]} {status}" for status in Status)
+    queues = report.queues
+    for what, found in (
+        *_places(settings),
+        ("records", f"{report.records.total()}: {states}"),
+        ("stored", f"{report.images} image(s)"),
+        ("unsent", f"{report.unsent} task(s)"),
+        ("queued", f"{queues[TASKS]} task(s), {queues[RESULTS]} result(s), {queues[DEAD_LETTERS]} dead letter(s)"),
+    ):
+        print(f"{what:9}{found}")
+    for problem, count in report.problems.items():
+        print(f"\n{count} × {problem}", *report.cases[problem], sep="\n  ")
+    print("\nThis does not add up." if report.problems else "\nEverything adds up.")
+
+
 def _application(**commands: Callable[..., None]) -> typer.Typer:
     application = typer.Typer(
         no_args_is_help=len(commands) > 1,
@@ -207,7 +251,7 @@ def _application(**commands: Callable[..., None]) -> typer.Typer:
 
 def main() -> NoReturn:
     """`oat`."""
-    _main(_application(run=run, producer=producer, worker=worker, tracker=tracker))
+    _main(_application(run=run, producer=producer, worker=worker, tracker=tracker, audit=audit))
 
 
 def producer_main() -> NoReturn:

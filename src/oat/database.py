@@ -6,13 +6,21 @@ With `schema`, the only module that knows SQLAlchemy.
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+)
 
 from oat.messages import Result, Task
 from oat.schema import DatabaseError, Status, fractals, migrate, outbox
@@ -30,6 +38,20 @@ CHUNK = 500
 
 MOST_SENDINGS = 10
 """How often a task that nobody answers is sent before its record becomes `failed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What an audit has to know of a fractal."""
+
+    uuid: UUID
+    status: Status
+    checksum: str | None
+    error: str | None
+    sendings: int
+    sent_at: datetime
+    unsent: bool
+    """Whether its task is still to be published."""
 
 
 TASK_COLUMNS = [fractals.c[name] for name in Task.model_fields]
@@ -105,7 +127,12 @@ class Database:
             connection.execute(fractals.insert(), rows)
             connection.execute(outbox.insert(), [{"uuid": row["uuid"], "created_at": now} for row in rows])
 
-        self._run(work)
+        try:
+            self._run(work)
+        except IntegrityError:
+            # Tried again because the answer to the commit was lost, the commit itself was not.
+            if len(self.statuses(task.uuid for task in tasks)) < len(tasks):
+                raise
 
     def owed(self, lease: float, most: int = CHUNK) -> list[Task]:
         """Return up to `most` tasks that should have been published for more than `lease` seconds."""
@@ -208,6 +235,27 @@ class Database:
             return found
 
         return self._run(work)
+
+    def count(self) -> int:
+        """Return how many records there are."""
+        query = sa.select(sa.func.count()).select_from(fractals)
+        return self._run(lambda connection: connection.execute(query).scalar_one())
+
+    def strays(self, most: int = CHUNK) -> list[str]:
+        """Return the UUIDs of up to `most` tasks that are to be published and have no record."""
+        query = sa.select(outbox.c.uuid).where(~sa.exists().where(fractals.c.uuid == outbox.c.uuid)).limit(most)
+        return list(self._run(lambda connection: connection.execute(query).scalars().all()))
+
+    def page(self, after: UUID | None, most: int = CHUNK) -> list[Record]:
+        """Return the next `most` records behind `after`, or the first ones, in the order of their UUIDs."""
+        columns = [fractals.c[name] for name in ("uuid", "status", "checksum", "error", "sendings", "sent_at")]
+        unsent = outbox.c.uuid.is_not(None).label("unsent")
+        query = sa.select(*columns, unsent).outerjoin(outbox, outbox.c.uuid == fractals.c.uuid)
+        if after is not None:
+            query = query.where(fractals.c.uuid > str(after))
+        query = query.order_by(fractals.c.uuid).limit(most)
+        rows = self._run(lambda connection: connection.execute(query).mappings().all())
+        return [Record(**{**row, "uuid": UUID(row["uuid"]), "status": Status(row["status"])}) for row in rows]
 
     def close(self) -> None:
         """Close the connections."""

@@ -2,9 +2,10 @@
 
 A message is a file in a folder. kombu's own channel shows a message before it is written and lists the whole
 folder for each one it takes; this one renames a finished file into place and works off a listing. What a killed
-process had taken is gone: the tracker sends such tasks again.
+process had in memory is gone: the tracker sends such tasks again.
 """
 
+import contextlib
 import logging
 import time
 from collections import defaultdict, deque
@@ -15,6 +16,8 @@ from uuid import uuid4
 
 from kombu.transport import filesystem, virtual
 from kombu.utils.json import dumps, loads
+
+from oat.temporary import left_over, original_name, temporary_name
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +32,28 @@ class Channel(filesystem.Channel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # kombu's own
         self._listed: dict[str, deque[str]] = defaultdict(deque)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what killed processes left half written, and put back what they had not read yet."""
+        for path in left_over(Path(self.data_folder_in)):
+            name, _, state = original_name(path.name).rpartition(".")
+            with contextlib.suppress(FileNotFoundError):  # another process is tidying up as well
+                if state == "taken":
+                    path.rename(path.with_name(name))
+                else:
+                    path.unlink()
 
     # kombu itself calls the second argument once `message` and once `payload`.
     def _put(self, queue: str, payload: dict[str, Any], **_: Any) -> None:  # type: ignore[override]
         name = f"{time.time_ns():020d}-{uuid4().hex}"
-        part = Path(self.data_folder_out, f".{name}.part")
-        part.write_text(dumps(payload))
-        part.rename(Path(self.data_folder_out, f"{name}.{queue}.msg"))
+        part = Path(self.data_folder_out, temporary_name(f"{name}.part"))
+        try:
+            part.write_text(dumps(payload))
+            part.rename(Path(self.data_folder_out, f"{name}.{queue}.msg"))
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
         names = self._listed[queue]
@@ -44,7 +62,7 @@ class Channel(filesystem.Channel):
             names.extend(sorted(file.name for file in files))
         while names:
             path = Path(self.data_folder_in, names.popleft())
-            taken = path.with_name(f".{path.name}.taken")
+            taken = path.with_name(temporary_name(f"{path.name}.taken"))
             try:
                 path.rename(taken)
             except FileNotFoundError:

@@ -31,6 +31,12 @@ metadata = sa.MetaData()
 _uuid = sa.CHAR(36).with_variant(mysql.CHAR(36, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
 _time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
+
+def _text(length: int) -> sa.String:
+    """Text of every language, whatever the database's own default is."""
+    return sa.String(length).with_variant(mysql.VARCHAR(length, charset="utf8mb4"), "mysql", "mariadb")
+
+
 fractals = sa.Table(
     "fractals",
     metadata,
@@ -43,8 +49,8 @@ fractals = sa.Table(
     sa.Column("duration", sa.Double),
     sa.Column("checksum", sa.CHAR(64)),
     sa.Column("size", sa.BigInteger),
-    sa.Column("worker", sa.String(255)),
-    sa.Column("error", sa.String(MAX_REASON)),
+    sa.Column("worker", _text(255)),
+    sa.Column("error", _text(MAX_REASON)),
     sa.Column("sendings", sa.Integer, nullable=False),  # how often its task was handed to the broker
     sa.Column("created_at", _time, nullable=False),  # all times are UTC
     sa.Column("sent_at", _time, nullable=False),

@@ -1,11 +1,14 @@
 """The store: where images are kept, a directory with one file a task."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from oat.settings import SettingsError
+from oat.temporary import left_over, temporary_name
 
 
 class Store:
@@ -15,7 +18,7 @@ class Store:
         self.directory = directory.absolute()
 
     def prepare(self) -> None:
-        """Make the directory and see that it can be written.
+        """Make the directory, see that it can be written, and remove what killed workers left half written.
 
         Raises:
             SettingsError: it cannot.
@@ -24,6 +27,8 @@ class Store:
             self.directory.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.directory):
                 pass
+            for path in left_over(self.directory):
+                path.unlink(missing_ok=True)
         except OSError as error:
             raise SettingsError(f"images cannot be written to {self.directory}: {error.strerror}") from error
 
@@ -38,14 +43,13 @@ class Store:
             OSError: it cannot be written (disk full, read-only, gone); nothing is left behind.
         """
         path = self.path(uuid)
-        handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=self.directory)
+        part = self.directory / temporary_name(f"{uuid4().hex}.part")
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(image)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
+            part.write_bytes(image)
+            part.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink()
             raise
         return path
 
@@ -56,3 +60,19 @@ class Store:
             FileNotFoundError: there is none.
         """
         return self.path(uuid).read_bytes()
+
+    def uuids(self) -> Iterator[UUID]:
+        """Yield the UUIDs of all images, in no order."""
+        if not self.directory.exists():
+            return
+        with os.scandir(self.directory) as entries:
+            for entry in entries:
+                stem, dot, ending = entry.name.partition(".")
+                with contextlib.suppress(ValueError):
+                    if dot and ending == "png" and str(uuid := UUID(stem)) == stem:
+                        yield uuid
+
+    def left_over(self) -> Iterator[str]:
+        """Yield the names of files that killed workers left half written."""
+        if self.directory.exists():
+            yield from (path.name for path in left_over(self.directory))

@@ -65,6 +65,7 @@ class Tracker:
             self.broker.wait(1.0)
             self._apply()
             self._keep_house()
+        self.broker.settle()
 
     def _take(self, delivery: Delivery) -> None:
         try:

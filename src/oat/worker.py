@@ -38,9 +38,6 @@ SLOW = 1.0
 MOST_DELIVERIES = 50
 """How often a task may come back from workers that died before it is taken to be what kills them."""
 
-FAREWELL = 5.0
-"""Seconds that a stopping worker waits for the broker to confirm its results."""
-
 
 def tasks_to_hold(seconds: float) -> int:
     """Return how many tasks to hold for each render thread, when one takes `seconds`.
@@ -67,7 +64,6 @@ class Worker:
         self._holding = FEWEST
         self._seconds = HELD_WORK
         self._finished_at = 0.0
-        self._unanswered = 0
 
     def run(self) -> None:
         """Render until `stop` is called, then finish what is being rendered and return the rest.
@@ -96,7 +92,6 @@ class Worker:
         # What an earlier connection delivered is delivered again: forget it.
         self._drop_waiting()
         self._held.clear()
-        self._unanswered = 0
         self._consume(FEWEST)
         while not self.stopping.is_set():
             self.broker.wait(3600.0 if self._tasks.empty() else SLOW)
@@ -108,9 +103,7 @@ class Worker:
         while self._held:
             self.broker.wait(3600.0)
             self._answer_finished()
-        deadline = time.monotonic() + FAREWELL
-        while self._unanswered and (left := deadline - time.monotonic()) > 0:
-            self.broker.wait(left)
+        self.broker.settle()
 
     def _consume(self, holding: int) -> None:
         self._holding = holding
@@ -157,17 +150,12 @@ class Worker:
 
     def _refuse(self, delivery: Delivery, error: InvalidMessageError) -> None:
         log.warning("refused a task: %s", error)
-        self._unanswered += 1
         if error.uuid is None:
-            confirmed = partial(self._settle, delivery)
+            confirmed = partial(self.broker.ack, delivery)
         else:
             answer = Result(uuid=error.uuid, worker=self.worker, error=f"no valid task: {error}"[:MAX_REASON])
-            confirmed = partial(self.broker.publish, RESULTS, answer.to_json(), partial(self._settle, delivery))
+            confirmed = partial(self.broker.publish, RESULTS, answer.to_json(), partial(self.broker.ack, delivery))
         self.broker.dead_letter(delivery.body, str(error), confirmed)
-
-    def _settle(self, delivery: Delivery) -> None:
-        self.broker.ack(delivery)
-        self._unanswered -= 1
 
     def _answer_finished(self) -> None:
         while self._finished:
@@ -179,8 +167,7 @@ class Worker:
             if result is None:
                 continue
             self._seconds += ((result.duration or 0.0) - self._seconds) / 16
-            self._unanswered += 1
-            self.broker.publish(RESULTS, result.to_json(), partial(self._settle, delivery))
+            self.broker.publish(RESULTS, result.to_json(), partial(self.broker.ack, delivery))
             log.info("pushed result: %s", result.model_dump(exclude_none=True))
 
     def _render(self) -> None:

@@ -1,0 +1,105 @@
+"""Disks that are full or read-only, and well again."""
+
+import contextlib
+import os
+import subprocess
+import warnings
+
+import pytest
+
+from servers import MariaDB, wait_until
+from system import System
+
+NOTICED = "trying again"
+
+
+def run(*command):
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Make disks of a few megabytes."""
+    if os.getuid() != 0:
+        if os.environ.get("CI") == "true":
+            pytest.fail("small disks can be mounted by root alone")
+        warnings.warn("LEFT OUT: tests that mount small disks, which root alone can do", stacklevel=1)
+        pytest.skip("only root can mount a small disk")
+    mounted = []
+
+    def mount(name, megabytes):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        done = run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", folder)
+        assert done.returncode == 0, done.stderr
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        run("umount", "-l", folder)
+
+
+@contextlib.contextmanager
+def filled(folder):
+    """A disk without a free byte."""
+    ballast = folder / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    try:
+        yield
+    finally:
+        ballast.unlink()
+
+
+@contextlib.contextmanager
+def read_only(folder):
+    wait_until(lambda: run("mount", "-o", "remount,ro", folder).returncode == 0, "a moment when no file is open")
+    try:
+        yield
+    finally:
+        assert run("mount", "-o", "remount,rw", folder).returncode == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", [filled, read_only])
+def test_images_that_cannot_be_written_for_a_while(system, small_disk, fault):
+    system.images = small_disk("images", 16)
+    system.environment["OAT_TARGET"] = str(system.images)
+    services = system.steady()
+    with fault(system.images):
+        wait_until(lambda: services["oat-worker"].log.read_text().count(NOTICED) > 3, "some attempts")
+    system.come_through(services)
+
+
+def test_an_embedded_database_and_broker_on_a_full_disk(tmp_path, small_disk):
+    disk = small_disk("data", 24)
+    with System(tmp_path, OAT_LEASE="3", OAT_RESEND_AFTER="3") as system:
+        system.images = tmp_path / "images"
+        system.environment["OAT_TARGET"] = str(system.images)
+        system.produce(300)
+        services = system.steady()
+        with filled(disk):
+            for command in ("oat-tracker", "oat-producer"):
+                log = services[command].log
+                wait_until(lambda f=log: f.read_text().count(NOTICED) > 3, "some attempts")
+        system.come_through(services)
+
+
+@pytest.mark.long
+def test_a_disk_too_full_for_mariadb(vhost, tmp_path, small_disk):
+    disk = small_disk("mariadb", 220)
+    server = MariaDB(disk).start()
+    try:
+        with System(tmp_path, vhost, server.database("full"), OAT_LEASE="3", OAT_RESEND_AFTER="3") as system:
+            system.produce(300)
+            services = system.flow(tasks=1000)
+            wait_until(lambda: system.counts().get("done", 0) > 20, "some images")
+            with filled(disk):
+                wait_until(lambda: services["oat-producer"].log.read_text().count(NOTICED) > 3, "some attempts")
+            if server.process.poll() is not None:
+                server.start()
+            system.come_through(services)
+    finally:
+        server.stop()

@@ -1,0 +1,158 @@
+"""Messages that come twice, too early, never, or are none; queues that are not ours; many writers at once."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from oat.producer import Ranges, make_up
+from servers import wait_until
+
+SMALL = Ranges(width=(16, 64), height=(16, 64))
+
+
+def tasks(count, rng):
+    return [make_up(SMALL, rng) for _ in range(count)]
+
+
+@pytest.mark.long
+def test_every_task_and_every_result_delivered_twice(system):
+    system.produce(300)
+    system.double("tasks")
+    [worker] = system.flow("oat-worker").values()
+    wait_until(lambda: system.queued("tasks") == 0, "the worker")
+    system.stop(worker)
+    results = system.queued("results")
+    assert results >= 595  # but for a few that were returned by the end of the worker
+    system.double("results")
+    wait_until(lambda: system.queued("results") == 2 * results, "twice as many")
+    system.flow("oat-worker", "oat-tracker")
+    assert system.finish() == 300
+
+
+@pytest.mark.long
+def test_results_whose_records_come_late_or_never(system, rng):
+    late, never = tasks(300, rng), tasks(300, rng)
+    system.produce(1)
+    system.push("tasks", [task.to_json() for task in never + late])
+    system.flow("oat-worker")
+    wait_until(lambda: system.queued("results") >= 590, "results")
+    [tracker] = system.flow("oat-tracker").values()
+    wait_until(lambda: "processing result" in tracker.log.read_text(), "a result without a record")
+    system.record(late)
+    wait_until(lambda: system.queued("dead-letters") == 300, "dead letters")
+    assert system.finish(dead=300, strangers=300) == 301
+    buried = {json.loads(body)["uuid"] for body in system.dead_letters()}
+    assert buried == {str(task.uuid) for task in never}
+    for task in never:
+        (system.images / f"{task.uuid}.png").unlink()
+    system.audit(301)
+
+
+def bad_messages(rng, good):
+    """1,000 bodies that are no tasks, in an order of chance; 200 of them name a record of ours."""
+    task = json.loads(good.to_json())
+    kinds = [
+        lambda n: b"%d is no task" % n,
+        lambda n: rng.randbytes(rng.randint(1, 300)),
+        lambda n: json.dumps([n]).encode(),
+        lambda n: json.dumps({k: v for k, v in task.items() if k != "uuid"} | {"n": n}).encode(),
+        lambda n: json.dumps(task | {"uuid": f"../{n}"}).encode(),
+        lambda n: b"[" * (1000 + n),
+        lambda n: b"\xff\xfe" + b"%d" % n,
+        lambda n: b'{"uuid": "' + b"x" * (70_000 + n) + b'"}',
+    ]
+    return [rng.choice(kinds)(n) for n in range(800)]
+
+
+def test_a_thousand_bad_messages_among_a_thousand_good_ones(system, rng):
+    good, named = tasks(1000, rng), tasks(200, rng)
+    bad_tasks = bad_messages(rng, good[0]) + [
+        json.dumps(
+            json.loads(task.to_json()) | rng.choice([{"width": "9"}, {"iterations": 0}, {"xa": None}])
+        ).encode()
+        for task in named
+    ]
+    result = {"uuid": str(named[0].uuid), "duration": 1, "checksum": "00"}
+    bad_results = [json.dumps(result | {"n": n}).encode() for n in range(100)] + [
+        b"\x00%d" % n for n in range(100)
+    ]
+    system.record(good + named)
+    everything = [task.to_json() for task in good] + bad_tasks
+    rng.shuffle(everything)
+    system.push("tasks", everything)
+    with system.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM outbox")
+    system.push("results", bad_results)
+    system.flow("oat-worker", "oat-tracker")
+    assert system.finish(failed=200, dead=1200) == 1200
+    assert Counter(system.dead_letters()) == Counter(bad_tasks + bad_results)
+
+
+@pytest.mark.long
+def test_a_result_that_the_database_cannot_keep_stops_nobody(system, rng):
+    """Text outside of the database's alphabet, numbers at the edge of what it holds."""
+    odd = tasks(300, rng)
+    system.record(odd)
+    with system.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM outbox")
+    answers = [
+        {"worker": "wörker-☃-𝕏", "error": "Платте voll 💾"},
+        {"worker": "w", "error": "e" * 1000},
+        {"worker": "☃" * 255, "error": "💾" * 1000},
+    ]
+    system.push("results", [json.dumps({"uuid": str(t.uuid), **rng.choice(answers)}).encode() for t in odd])
+    system.flow("oat-worker", "oat-tracker")
+    assert system.finish(failed=300) == 300
+
+
+def differently(channel, what):
+    channel.queue_delete("tasks")
+    if what == "queue":
+        channel.queue_declare("tasks", durable=True, auto_delete=False, arguments={"x-max-length": 5})
+    else:
+        channel.exchange_delete("tasks")
+        channel.exchange_declare("tasks", "topic", durable=True, auto_delete=False)
+
+
+@pytest.mark.parametrize("what", ["queue", pytest.param("exchange", marks=pytest.mark.long)])
+def test_what_is_declared_differently_is_a_clear_error(on_servers, what):
+    on_servers.produce(300)
+    with on_servers.amqp() as connection:
+        differently(connection.channel(), what)
+    for command in ("oat-worker", "oat-tracker", "oat-producer"):
+        told = on_servers.call(command)
+        assert told.returncode == 1
+        assert "refuses" in told.stderr.splitlines()[-1]
+        assert "'tasks'" in told.stderr.splitlines()[-1]
+        assert "Traceback" not in told.stderr
+    with on_servers.amqp() as connection:
+        channel = connection.channel()
+        channel.queue_delete("tasks")
+        channel.exchange_delete("tasks")
+    on_servers.flow("oat-worker", "oat-tracker")
+    assert on_servers.finish() == 300
+
+
+def lost_to_locks(system):
+    with system.engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SHOW GLOBAL STATUS WHERE variable_name IN ('Innodb_deadlocks', 'Innodb_row_lock_time_max')"
+        )
+        return dict(rows.all())["Innodb_deadlocks"]
+
+
+@pytest.mark.long
+def test_producers_and_trackers_writing_thousands_of_records_at_once_never_deadlock(on_servers):
+    on_servers.produce(1)
+    before = lost_to_locks(on_servers)
+    services = on_servers.flow("oat-worker", "oat-tracker", "oat-producer")
+    services |= {
+        f"{n}": s for n, s in enumerate(on_servers.flow("oat-tracker", "oat-producer", tasks=250).values())
+    }
+    wait_until(lambda: on_servers.counts().get("done", 0) > 3000, "thousands of images")
+    on_servers.stop(*(s for s in on_servers.processes if "oat-producer" in s.log.name))
+    assert on_servers.finish() > 3000
+    assert lost_to_locks(on_servers) == before
+    for service in services.values():
+        assert "not at hand" not in service.log.read_text()

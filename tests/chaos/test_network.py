@@ -1,0 +1,185 @@
+"""Connections that are cut, fall silent, stall or crawl."""
+
+import time
+from uuid import uuid4
+
+import pytest
+
+from oat.messages import Task
+from oat.rendering import render_png
+from proxy import DOWN, UP
+from servers import HEARTBEAT, wait_until
+
+LONG = pytest.mark.long
+
+NOTICED = "trying again"
+
+
+@pytest.mark.parametrize("server", ["broker", pytest.param("database", marks=LONG)])
+def test_connections_cut_at_random_moments(on_servers, proxies, server, rng):
+    services = on_servers.steady()
+    for _ in range(10):
+        time.sleep(rng.uniform(0, 0.5))
+        proxies[server].cut()
+    on_servers.come_through(services)
+
+
+@LONG
+@pytest.mark.parametrize("ways", [(UP, DOWN), (UP,), (DOWN,)])
+def test_a_broker_that_falls_silent_is_left(on_servers, proxies, ways):
+    services = on_servers.steady()
+    proxies["broker"].silence(*ways)
+    for service in services.values():
+        wait_until(lambda s=service: NOTICED in s.log.read_text(), "the silence to be noticed")
+    proxies["broker"].flow()
+    on_servers.come_through(services)
+
+
+@LONG
+@pytest.mark.parametrize("ways", [(UP, DOWN), (UP,), (DOWN,)])
+def test_a_database_that_falls_silent_is_left(on_servers, proxies, ways):
+    services = on_servers.steady()
+    proxies["database"].silence(*ways)
+    for command in ("oat-tracker", "oat-producer"):
+        log = services[command].log
+        wait_until(lambda f=log: NOTICED in f.read_text(), "the silence to be noticed")
+    proxies["database"].flow()
+    on_servers.come_through(services)
+
+
+@LONG
+@pytest.mark.parametrize("heartbeats", [0.5, 4])
+@pytest.mark.parametrize("server", ["broker", "database"])
+def test_traffic_that_stalls_and_goes_on(on_servers, proxies, server, heartbeats):
+    services = on_servers.steady()
+    for _ in range(3):
+        proxies[server].stall()
+        time.sleep(heartbeats * HEARTBEAT)
+        proxies[server].flow()
+    on_servers.come_through(services)
+
+
+@LONG
+@pytest.mark.parametrize("server", ["broker", "database"])
+def test_traffic_that_crawls(on_servers, proxies, server):
+    proxies[server].delay = 0.005
+    services = on_servers.steady()
+    on_servers.come_through(services)
+
+
+@LONG
+def test_an_image_that_takes_longer_than_the_heartbeats(on_servers):
+    def disc(iterations):
+        """The inside of a Julia set: no orbit ends early."""
+        corners = dict(xa=-0.5, xb=0.5, ya=-0.5, yb=0.5)
+        return Task(uuid=uuid4(), width=500, height=500, iterations=iterations, cx=0.0, cy=0.0, **corners)
+
+    render_png(disc(10))
+    started = time.perf_counter()
+    render_png(disc(1000))
+    pace = (time.perf_counter() - started) / 1000
+    on_servers.record([disc(round(3.5 * HEARTBEAT / pace))])
+    on_servers.produce(300)
+    services = on_servers.flow("oat-tracker")
+    wait_until(lambda: on_servers.queued("tasks") == 301, "the long task, sent by the tracker")
+    services |= on_servers.flow("oat-worker")
+    assert on_servers.finish() == 301
+    assert max(record["duration"] for record in on_servers.records()) > 2 * HEARTBEAT
+    assert "lost the broker" not in services["oat-worker"].log.read_text()
+
+
+@LONG
+def test_a_broker_that_refuses_messages_because_its_queues_are_full(on_servers, rabbitmq):
+    services = on_servers.steady()
+    rabbitmq.control("set_policy", "full", "^(tasks|results)$", '{"max-length": 5, "overflow": "reject-publish"}')
+    try:
+        wait_until(lambda: NOTICED in services["oat-producer"].log.read_text(), "a refusal")
+    finally:
+        rabbitmq.control("clear_policy", "full")
+    on_servers.come_through(services)
+
+
+@LONG
+def test_a_broker_that_reads_nothing_because_its_memory_is_full(on_servers, rabbitmq):
+    services = on_servers.steady()
+    rabbitmq.control("set_vm_memory_high_watermark", "0.00001")
+    try:
+        time.sleep(4 * HEARTBEAT)
+        assert not any("lost the broker" in service.log.read_text() for service in services.values())
+        worker = services["oat-worker"]
+        on_servers.stop(worker)  # what it has not got rid of is rendered again
+    finally:
+        rabbitmq.control("set_vm_memory_high_watermark", "0.4")
+    on_servers.flow("oat-worker")
+    on_servers.come_through(services)
+
+
+@pytest.mark.parametrize(
+    ("what", "missing"),
+    [
+        ("queue", "tasks"),
+        *(
+            pytest.param(what, missing, marks=LONG)
+            for what in ("queue", "exchange", "binding")
+            for missing in ("tasks", "results")
+            if (what, missing) != ("queue", "tasks")
+        ),
+    ],
+)
+def test_what_is_deleted_while_the_services_run_is_declared_again(on_servers, what, missing):
+    services = on_servers.steady()
+    with on_servers.amqp() as connection:
+        channel = connection.channel()
+        match what:
+            case "queue":
+                channel.queue_delete(missing)
+            case "exchange":
+                channel.exchange_delete(missing)
+            case "binding":
+                channel.queue_unbind(missing, missing, missing)
+    on_servers.come_through(services)
+
+
+@pytest.mark.parametrize(
+    ("command", "statement", "state"),
+    [
+        ("oat-producer", b"INSERT INTO outbox", "waiting"),
+        pytest.param("oat-tracker", b"UPDATE fractals", "done", marks=LONG),
+    ],
+)
+def test_a_commit_whose_answer_is_lost(on_servers, proxies, command, statement, state):
+    """The service cannot know whether it was the commit or its answer, and must not care."""
+    on_servers.produce(300)
+    on_servers.flow("oat-worker")
+    wait_until(lambda: on_servers.queued("results") == 300, "the results")
+    before = on_servers.counts().get(state, 0)
+    proxy = proxies["database"]
+    proxy.flow(trap=statement)
+    services = on_servers.flow(command, tasks=300, pause=60)
+    assert proxy.trapped.wait(60)
+    proxy.flow(trap=b"COMMIT")
+    assert proxy.trapped.wait(60)
+    proxy.silence(DOWN)
+    proxy.flow_up()
+    wait_until(lambda: on_servers.counts().get(state, 0) > before, "the commit")
+    proxy.cut()
+    proxy.flow()
+    wait_until(lambda: NOTICED in services[command].log.read_text(), "the loss to be noticed")
+    if command == "oat-producer":
+        wait_until(lambda: "sleeping for" in services[command].log.read_text(), "a set that is out")
+        on_servers.stop(services[command])
+        on_servers.flow("oat-tracker")
+    assert on_servers.finish() == (600 if command == "oat-producer" else 300)
+
+
+@LONG
+def test_a_service_killed_while_it_makes_the_tables(on_servers, proxies):
+    proxies["database"].flow(trap=b"CREATE TABLE IF NOT EXISTS outbox")
+    [victim] = on_servers.flow("oat-tracker").values()
+    assert proxies["database"].trapped.wait(60)
+    on_servers.kill(victim)
+    proxies["database"].cut()
+    proxies["database"].flow()
+    on_servers.produce(300)
+    on_servers.flow("oat-worker", "oat-tracker")
+    assert on_servers.finish() == 300

@@ -1,0 +1,79 @@
+"""The audit: the rules, and what the command says."""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from oat.audit import Problem, judge
+from oat.database import Record
+from oat.schema import Status
+from oat.settings import Settings
+from system import terminate
+
+NOW = datetime(2026, 1, 1)
+SETTINGS = Settings(lease=10, resend_after=10)
+DONE = Record(UUID(int=1), Status.DONE, "aa", None, 1, NOW - timedelta(seconds=50), unsent=False)
+FAILED = replace(DONE, status=Status.FAILED, checksum=None, error="no disk")
+WAITING = replace(DONE, status=Status.WAITING, checksum=None)
+
+
+@pytest.mark.parametrize(
+    ("record", "image", "quiet", "problem"),
+    [
+        (DONE, "aa", True, None),
+        (DONE, None, True, Problem.IMAGE_MISSING),
+        (DONE, "bb", False, Problem.IMAGE_DIFFERS),
+        (FAILED, None, True, None),
+        (replace(FAILED, error=None), None, True, Problem.NO_REASON),
+        (FAILED, "aa", True, Problem.ANSWER_LOST),
+        (FAILED, "aa", False, None),
+        (WAITING, None, True, Problem.UNANSWERED),
+        (WAITING, None, False, None),
+        (replace(WAITING, sendings=3), None, True, None),
+        (replace(WAITING, unsent=True), None, False, Problem.UNSENT),
+        (replace(WAITING, unsent=True, sent_at=NOW), None, True, None),
+        (replace(WAITING, sent_at=NOW - timedelta(seconds=19)), None, True, None),
+    ],
+)
+def test_what_is_wrong_with_a_record(record, image, quiet, problem):
+    assert judge(record, image, quiet, NOW, SETTINGS) == problem
+
+
+@pytest.mark.parametrize("system", ["embedded", "rabbitmq+mariadb"], indirect=True)
+def test_an_operator_is_told_what_does_not_add_up(system):
+    system.produce(20)
+    services = system.start("oat-worker"), system.start("oat-tracker")
+    system.wait_for(20)
+    for service in services:
+        terminate(service)
+    done = system.call("oat", "audit")
+    assert done.returncode == 0, done.stderr
+    assert "20 done" in done.stdout
+    assert "Everything adds up." in done.stdout
+
+    lost, changed, *_ = sorted(system.images.iterdir())
+    lost.unlink()
+    changed.write_bytes(b"no picture")
+    stranger = system.images / f"{uuid4()}.png"
+    stranger.touch()
+    (system.images / "notes.txt").touch()
+    with system.engine.begin() as connection:
+        connection.exec_driver_sql(f"INSERT INTO outbox VALUES ('{UUID(int=7)}', '2020-01-01')")
+    done = system.call("oat", "audit", "--json")
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert report["records"] == {"done": 20}
+    assert report["images"] == 20
+    assert report["queues"] == {"tasks": 0, "results": 0, "dead-letters": 0}
+    assert report["cases"] == {
+        "IMAGE_MISSING": [lost.stem],
+        "IMAGE_DIFFERS": [changed.stem],
+        "NO_RECORD": [stranger.stem],
+        "STRAY_NOTE": [str(UUID(int=7))],
+    }
+    told = system.call("oat", "audit").stdout
+    assert lost.stem in told
+    assert "the image is missing: restore the file" in told

@@ -1,0 +1,54 @@
+"""What a killed process left half written is swept away; what someone is writing stays."""
+
+import os
+import subprocess
+import sys
+import time
+
+from kombu import Connection
+
+from oat.embedded import Transport
+from oat.store import Store
+from oat.temporary import left_over, original_name, temporary_name
+
+
+def name_made_by_another(name):
+    code = f"from oat.temporary import temporary_name; print(temporary_name({name!r}))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_temporary_name_is_hidden_and_keeps_the_original():
+    assert temporary_name("a.b.part").startswith(".")
+    assert original_name(temporary_name("a.b.part")) == "a.b.part"
+
+
+def test_only_what_nobody_writes_any_more_is_left_over(tmp_path):
+    dead, mine = name_made_by_another("x.part"), temporary_name("x.part")
+    _, host, process, *rest = dead.split(".")
+    pid = int(process.split("-")[0])
+    assert pid != os.getpid()
+    before_me_in_a_container = ".".join(("", host, f"{os.getpid()}-00000000", *rest))
+    fresh, forgotten = (f".another-{host}.1-00000000.{n}.part" for n in (1, 2))
+    for name in (dead, mine, before_me_in_a_container, fresh, forgotten, "x.part", ".x.part", ".a.b.c.part"):
+        (tmp_path / name).touch()
+    os.utime(tmp_path / forgotten, (time.time() - 4000,) * 2)
+    assert {path.name for path in left_over(tmp_path)} == {dead, before_me_in_a_container, forgotten}
+
+
+def test_a_worker_that_starts_sweeps_the_folder_of_images(tmp_path):
+    (tmp_path / name_made_by_another("x.part")).touch()
+    (tmp_path / "holiday.png").touch()
+    Store(tmp_path).prepare()
+    assert [path.name for path in tmp_path.iterdir()] == ["holiday.png"]
+
+
+def test_the_embedded_broker_puts_back_what_a_killed_process_had_not_read(tmp_path):
+    folders = dict.fromkeys(("data_folder_in", "data_folder_out", "control_folder"), str(tmp_path))
+    with Connection("filesystem://", transport=Transport, transport_options=folders) as connection:
+        connection.SimpleQueue("tasks").put({"n": 1})
+        [message] = tmp_path.glob("*.msg")
+        message.rename(tmp_path / name_made_by_another(f"{message.name}.taken"))
+        (tmp_path / name_made_by_another("x.part")).touch()
+    with Connection("filesystem://", transport=Transport, transport_options=folders) as connection:
+        assert connection.SimpleQueue("tasks").get(block=False).payload == {"n": 1}
+    assert not list(tmp_path.glob(".*"))
