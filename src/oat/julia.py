@@ -187,7 +187,7 @@ def _source(block: Block) -> Kernel:
 
 
 @njit(nogil=True, error_model="numpy")
-def _patiently(zr, zi, inside, n, done, steps, last, cr, ci, four):  # type: ignore[no-untyped-def]
+def _patiently(zr, zi, inside, n, done, steps, last, cr, ci, four):  # type: ignore[no-untyped-def]  # numba finds the types
     """Take the steps from `done` to `steps`, and return n.
 
     Unlike the quick loop, this one remembers who was out before, and it notices orbits that go
