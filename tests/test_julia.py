@@ -118,9 +118,9 @@ def test_who_left_never_comes_back(angle: float, direction: float, distance: flo
     radius = NO_RETURN**0.5
     cx, cy = radius * np.cos(angle), radius * np.sin(angle)
     zr, zi = 2 * distance * np.cos(direction), 2 * distance * np.sin(direction)
-    while zr * zr + zi * zi <= 4:
-        zr, zi = np.nextafter(zr, 3 * zr), np.nextafter(zi, 3 * zi)
     with np.errstate(all="ignore"):
+        while zr * zr + zi * zi <= 4:
+            zr, zi = np.nextafter(zr, 3 * zr), np.nextafter(zi, 3 * zi)
         for _ in range(20):
             zr, zi = zr * zr - zi * zi + cx, zr * zi + zr * zi + cy
             assert not zr * zr + zi * zi <= 4
