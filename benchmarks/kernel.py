@@ -12,11 +12,15 @@ import random
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
+import types
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 from numba import njit
@@ -24,7 +28,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from oat.julia import COLOURS, block_for, palette_indices
+from oat import julia
+from oat.julia import COLOURS, Kernel, block_for, kernel, palette_indices
 from oat.messages import Task
 from oat.producer import Ranges, make_up
 from oat.rendering import encode_png, render_png
@@ -52,23 +57,35 @@ def main() -> None:
         "checksum": lambda task: hashlib.sha256(files[task.uuid]).digest(),
         "task to PNG and checksum": lambda task: hashlib.sha256(render_png(task)).digest(),
     }
+    threaded = ["kernel: ours", "task to PNG and checksum"]
     if anchor := compiled_anchor():
         each["kernel: AVX2 in C"] = anchor
+        threaded.append("kernel: AVX2 in C")
         for task in tasks:
             if not (anchor(task) == indices[task.uuid]).all():
                 raise SystemExit(f"the C anchor draws other pixels for {task}")
-    with ThreadPoolExecutor(2) as pool:
-        runs = {name: lambda f=f: [f(task) for task in tasks] for name, f in each.items()}
-        for name in ("kernel: ours", "task to PNG and checksum"):
-            runs[f"{name}, two threads"] = lambda f=each[name]: list(pool.map(f, tasks))
+    with ThreadPoolExecutor(2) as threads, ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        # Two at once do the whole round each: none waits for the other at the end.
+        runs: dict[str, Callable[[], object]] = {
+            name: lambda f=f: [f(task) for task in tasks] for name, f in each.items()
+        }
+        for name in threaded:
+            runs[f"{name}, two threads"] = lambda f=runs[name]: [
+                g.result() for g in (threads.submit(f), threads.submit(f))
+            ]
+        runs["kernel: ours, two processes"] = lambda: list(processes.map(render_all, [tasks, tasks]))
         for run in runs.values():
             run()
         seconds: dict[str, list[float]] = {name: [] for name in runs}
         for _ in track(range(options.rounds), "Measuring", console=console, transient=True):
             for name, run in runs.items():
-                seconds[name].append(timed(run))
+                seconds[name].append(timed(run) / (2 if ", two " in name else 1))
     seconds["kernel: plain Python"] = [timed(lambda: [plain_python(task) for task in tasks])]
     report(seconds, options.tasks)
+    report_scaling(options.rounds)
+    report_circles(tasks, options.rounds)
+    report_start(options.rounds)
+    report_memory()
 
 
 def report(seconds: dict[str, list[float]], tasks: int) -> None:
@@ -76,12 +93,155 @@ def report(seconds: dict[str, list[float]], tasks: int) -> None:
     ours = statistics.median(seconds["kernel: ours"])
     rows, columns = block_for(machine_features())
     table = Table(title=f"{machine()}; blocks of {rows} × {columns} pixels, {rows * columns} doubles a vector")
-    for heading in ("", "ms an image", "÷ our kernel"):
-        table.add_column(heading, justify="right" if heading else "left")
+    for heading in ("", "ms an image", "÷ ours", "gain by two"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for name in sorted(seconds, key=lambda name: -statistics.median(seconds[name])):
         median = statistics.median(seconds[name])
-        table.add_row(name, f"{1000 * median / tasks:.2f}", f"{median / ours:.2f}")
+        alone, _, two = name.partition(", two ")
+        gain = f"{statistics.median(seconds[alone]) / median:.2f}" if two else ""
+        table.add_row(name, f"{1000 * median / tasks:.2f}", f"{median / ours:.2f}", gain)
     console.print(table)
+
+
+def render_all(tasks: list[Task]) -> None:
+    """Render the tasks by our kernel, in a process of its own."""
+    for task in tasks:
+        palette_indices(task)
+
+
+def report_scaling(rounds: int) -> None:
+    """Print what a step of a pixel costs in small and large images, and from few to many iterations."""
+    block = block_for(machine_features())
+    table = Table(title="One viewport, c = −0.8 + 0.156i: does the work grow with its size?")
+    for heading in (
+        "pixels",
+        "iterations",
+        "steps a pixel",
+        "taken",
+        "ns a pixel",
+        "ns a step",
+        "ns a step taken",
+    ):
+        table.add_column(heading, justify="right")
+    sizes = [(side, 256) for side in (256, 512, 1024, 2048, 4096, 8192)]
+    for side, iterations in sizes + [(1024, n) for n in (128, 1000, 10_000, 100_000)]:
+        task = Task(
+            uuid=UUID(int=0), width=side, height=side, iterations=iterations,
+            xa=-1.6, xb=1.6, ya=-1.0, yb=1.0, cx=-0.8, cy=0.156,
+        )  # fmt: skip
+        needed, taken = count_steps(
+            side, side, iterations, task.xa, task.xb, task.ya, task.yb, task.cx, task.cy, *block
+        )
+        palette_indices(task)
+        repeats = max(3, min(rounds, 50_000_000 // side**2))
+        seconds = statistics.median(timed(lambda task=task: palette_indices(task)) for _ in range(repeats))
+        table.add_row(
+            f"{side}²", f"{iterations:,}", f"{needed / side**2:.1f}", f"{taken / needed:.2f} ×",
+            f"{1e9 * seconds / side**2:.2f}", f"{1e9 * seconds / needed:.3f}", f"{1e9 * seconds / taken:.3f}",
+        )  # fmt: skip
+    console.print(table)
+
+
+@njit(nogil=True, error_model="numpy")
+def count_steps(width, height, iterations, xa, xb, ya, yb, cx, cy, rows, columns):
+    """Count the steps that the pixels need, and those that they take when a block waits for its slowest."""
+    needed = taken = 0
+    for y0 in range(0, height, rows):
+        for x0 in range(0, width, columns):
+            slowest = 0
+            for y in range(y0, min(y0 + rows, height)):
+                for x in range(x0, min(x0 + columns, width)):
+                    zr, zi = x * (xb - xa) / (width - 1) + xa, y * (yb - ya) / (height - 1) + ya
+                    steps = 0
+                    while steps < iterations:
+                        steps += 1
+                        if zr * zr + zi * zi > 4.0:
+                            break
+                        zr, zi = zr * zr - zi * zi + cx, zr * zi + zr * zi + cy
+                    needed += steps
+                    slowest = max(slowest, steps)
+            taken += slowest * rows * columns
+    return needed, taken
+
+
+def report_circles(tasks: list[Task], rounds: int) -> None:
+    """Print what looking for circles costs the usual task, and what it saves where there are some."""
+    kernels = {
+        "as it is": kernel(block_for(machine_features())),
+        "never looking": kernel_that_never_looks(),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in kernels}
+    for _ in range(rounds + 1):
+        for name, compiled in kernels.items():
+            seconds[name].append(timed(lambda run=compiled: [render_by(run, task) for task in tasks]))
+    with_it, without = (statistics.median(times[1:]) for times in seconds.values())
+    console.print(
+        f"Looking for orbits that go round in circles costs the usual task {with_it / without - 1:+.1%}.",
+        highlight=False,
+    )
+
+
+def render_by(compiled: Kernel, task: Task) -> None:
+    """Render with a kernel of one's own."""
+    rows, columns = block_for(machine_features())
+    image = np.zeros((-(-task.height // rows) * rows, -(-task.width // columns) * columns), np.uint8)
+    corners = task.xa, task.xb, task.ya, task.yb
+    compiled(image, task.width, task.height, task.iterations, *corners, task.cx, task.cy)
+
+
+def kernel_that_never_looks() -> Kernel:
+    """Compile the kernel again, without what `julia` does about circles: all steps are quick ones."""
+    module = types.ModuleType("oat.julia")
+    source = Path(julia.__file__).read_text().replace("QUICK = 64", "QUICK = 2**62")
+    exec(compile(source, "<without circles>", "exec"), module.__dict__)
+    return njit(nogil=True, error_model="numpy")(module._source(block_for(machine_features())))
+
+
+def report_start(rounds: int) -> None:
+    """Print how long a fresh process takes to its first image, the compiled kernel being in the cache."""
+    first_image = """
+from uuid import UUID
+from oat.messages import Task
+from oat.rendering import render_png
+size = dict(width=512, height=512, iterations=256)
+render_png(Task(uuid=UUID(int=0), **size, xa=-2, xb=2, ya=-2, yb=2, cx=-0.8, cy=0.156))
+"""
+    programs = {"Python itself": "", "the numba library": "import numba", "a first image": first_image}
+    programs["the worker's imports and a first image"] = f"import oat.cli, oat.worker{first_image}"
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(min(rounds, 7)):
+        for name, code in programs.items():
+            seconds[name].append(timed(lambda code=code: subprocess.run([sys.executable, "-c", code], check=True)))
+    table = Table(title="From the start of a process, with a warm cache")
+    table.add_column("")
+    table.add_column("seconds", justify="right")
+    for name, times in seconds.items():
+        table.add_row(name, f"{statistics.median(times):.2f}")
+    console.print(table)
+
+
+def report_memory() -> None:
+    """Print by how much an image of 64 megapixels raises the peak of a process that has rendered a small one."""
+    if not Path("/proc/self/status").exists():
+        console.print("[bold red]LEFT OUT: peak memory, which only Linux tells[/]")
+        return
+    code = """
+from pathlib import Path
+from uuid import UUID
+from oat.messages import Task
+from oat.rendering import render_png
+def render(side):
+    size = dict(width=side, height=side, iterations=256)
+    render_png(Task(uuid=UUID(int=0), **size, xa=-2, xb=2, ya=-2, yb=2, cx=-0.8, cy=0.156))
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+before, after = render(64), render(8000)
+print((after - before) / 8000**2, after / 2**20)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    more, peak = map(float, done.stdout.split())
+    console.print(
+        f"A picture of 8000 × 8000 takes {more:.2f} bytes a pixel; peak {peak:.0f} MiB.", highlight=False
+    )
 
 
 def machine() -> str:

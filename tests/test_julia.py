@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oat import julia
-from oat.julia import Block, block_for, kernel, palette_indices
+from oat.julia import NO_RETURN, Block, block_for, kernel, palette_indices
 from oat.messages import Task
 from oat.simd import machine_features
 from reference import escape_counts
@@ -82,6 +82,9 @@ def test_every_remainder_of_every_block(block: Block) -> None:
         dict(cx=0.25, cy=0.0),
         dict(cx=-2.0, cy=0.0),
         dict(cx=2.0, cy=0.0, xa=-2.0, xb=2.0, ya=-2.0, yb=2.0),
+        dict(cx=-1.9974, cy=0.0, xa=-2.0, xb=2.0, ya=-1e-3, yb=1e-3),
+        dict(cx=-1.9976, cy=0.0, xa=-2.0, xb=2.0, ya=-1e-3, yb=1e-3),
+        dict(cx=1.4, cy=-1.4),
         dict(cx=-3.0, cy=0.0),
         dict(cx=-4.0, cy=1e-9, xa=-2.5, xb=2.5, ya=-1e-3, yb=1e-3),
         dict(cx=-6.0, cy=0.0, xa=-3.2, xb=3.2, ya=-1e-9, yb=1e-9),
@@ -104,9 +107,23 @@ def test_every_remainder_of_every_block(block: Block) -> None:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("iterations", [1, 2, 3, 32, 33, 34, 65, 1000])
+@pytest.mark.parametrize("iterations", [1, 2, 34, 64, 65, 66, 98, 1000])
 def test_special_tasks(changes: dict[str, float], iterations: int) -> None:
     assert_same(task(**{"width": 19, "height": 11, **changes, "iterations": iterations}))
+
+
+@settings(max_examples=500)
+@given(st.floats(0, 2 * np.pi), st.floats(0, 2 * np.pi), st.sampled_from([1.0, 1 + 1e-15, 1.01, 1e10, 1e154]))
+def test_who_left_never_comes_back(angle: float, direction: float, distance: float) -> None:
+    radius = NO_RETURN**0.5
+    cx, cy = radius * np.cos(angle), radius * np.sin(angle)
+    zr, zi = 2 * distance * np.cos(direction), 2 * distance * np.sin(direction)
+    with np.errstate(all="ignore"):
+        while zr * zr + zi * zi <= 4:
+            zr, zi = np.nextafter(zr, 3 * zr), np.nextafter(zi, 3 * zi)
+        for _ in range(20):
+            zr, zi = zr * zr - zi * zi + cx, zr * zi + zr * zi + cy
+            assert not zr * zr + zi * zi <= 4
 
 
 @pytest.mark.parametrize("c", [(0.0, 0.0), (-1.0, 0.0), (-0.123, 0.745), (-0.5, 0.5)], ids=str)

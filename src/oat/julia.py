@@ -42,8 +42,14 @@ log = logging.getLogger(__name__)
 COLOURS = 32
 """The picture shows n modulo this number."""
 
+QUICK = 64
+"""A block's first so many steps are taken by the quick loop; most are done by then."""
+
+NO_RETURN = 3.99
+"""Where |c|² is less, who left the disc never comes back: |z² + c| ≥ 4 − |c| > 2, rounded or not."""
+
 BURST = 32
-"""After each so many steps, a block looks whether it goes round in circles."""
+"""After each so many further steps, a block looks whether it goes round in circles."""
 
 Block = tuple[int, int]
 """What is rendered together: so many rows of so many columns, together a power of two."""
@@ -58,7 +64,8 @@ def palette_indices(task: Task, block: Block | None = None) -> NDArray[np.uint8]
     few more columns and rows, to a multiple of the block. Other threads run meanwhile.
     """
     rows, columns = block = block or block_for(machine_features())
-    image = np.zeros((-(-task.height // rows) * rows, -(-task.width // columns) * columns), np.uint8)
+    image = np.empty((-(-task.height // rows) * rows, -(-task.width // columns) * columns), np.uint8)
+    image[:] = 0  # the last image's memory wiped is sooner there than np.zeros' new pages
     corners = task.xa, task.xb, task.ya, task.yb
     kernel(block)(image, task.width, task.height, task.iterations, *corners, task.cx, task.cy)
     return image[: task.height, : task.width]
@@ -152,6 +159,10 @@ def _source(block: Block) -> Kernel:
 
         cr, ci, four = doubles(cx, lanes), doubles(cy, lanes), doubles(4.0, lanes)
         last, colours = counts(iterations - 1, lanes), counts(COLOURS - 1, lanes)
+        # Where nobody comes back, there is no need to remember who left. (A coordinate is NaN, neither in
+        # nor out, where the viewport is wider than a float can say.)
+        never_back = cx * cx + cy * cy < NO_RETURN and np.isfinite(xb - xa) and np.isfinite(yb - ya)
+        quick = min(QUICK, iterations - 1) if never_back else 0
 
         for y in range(0, image.shape[0], rows):
             zi0 = block_rows(ys, y, lanes, rows)
@@ -161,28 +172,42 @@ def _source(block: Block) -> Kernel:
                 if not any_lane(inside):
                     continue
                 n = counts(0, lanes)
-                old_zr, old_zi = zr, zi
-                look_back = BURST
-
-                for step in range(0, iterations - 1, BURST):
-                    for _ in range(min(BURST, iterations - 1 - step)):
-                        zr2, zi2 = zr * zr, zi * zi
-                        inside = inside & ~(zr2 + zi2 > four)
-                        if not any_lane(inside):
-                            break
-                        n = n + inside
-                        zi = twice_plus(zr * zi, ci)
-                        zr = zr2 - zi2 + cr
+                for _ in range(quick):
+                    zr2, zi2 = zr * zr, zi * zi
+                    inside = zr2 + zi2 <= four
                     if not any_lane(inside):
                         break
-                    # Who comes back to a point where it was will do so for ever.
-                    if not any_lane(inside & ((zr != old_zr) | (zi != old_zi))):
-                        break
-                    if step >= look_back:
-                        old_zr, old_zi = zr, zi
-                        look_back = 2 * step
-
-                n = choose(inside, last, n)
+                    n = n + inside
+                    zi = twice_plus(zr * zi, ci)
+                    zr = zr2 - zi2 + cr
+                else:
+                    n = _patiently(zr, zi, inside, n, quick, iterations - 1, last, cr, ci, four)
                 store_block(image, y, x, n & colours, rows)
 
     return kernel
+
+
+@njit(nogil=True, error_model="numpy")
+def _patiently(zr, zi, inside, n, done, steps, last, cr, ci, four):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Take the steps from `done` to `steps`, and return n.
+
+    Unlike the quick loop, this one remembers who was out before, and it notices orbits that go
+    round in circles: who comes back, bit for bit, to a point where it was will do so for ever.
+    """
+    old_zr, old_zi = zr, zi
+    look_back = done + 2 * BURST
+    for step in range(done, steps, BURST):
+        for _ in range(min(BURST, steps - step)):
+            zr2, zi2 = zr * zr, zi * zi
+            inside = inside & ~(zr2 + zi2 > four)
+            if not any_lane(inside):
+                return n
+            n = n + inside
+            zi = twice_plus(zr * zi, ci)
+            zr = zr2 - zi2 + cr
+        if not any_lane(inside & ((zr != old_zr) | (zi != old_zi))):
+            return choose(inside, last, n)
+        if step >= look_back:
+            old_zr, old_zi = zr, zi
+            look_back = 2 * step
+    return n

@@ -4,9 +4,9 @@ LLVM, which turns numba's code into machine code, has vector types of its own: `
 one register of AVX-512, two of AVX2, four of SSE2 or NEON. Numba doesn't show them to Python; this
 module does. A `Vector` has a number of lanes, and is one of three kinds:
 
-- `double`: numbers: `x + y`, `x - y`, `x * y`, `x > y`, `x != y`, `twice_plus`;
+- `double`: numbers: `x + y`, `x - y`, `x * y`, `x > y`, `x <= y`, `x != y`, `twice_plus`;
 - `mask`: a truth value a lane: `m & k`, `m | k`, `~m`, `any_lane`;
-- `count`: small counters, good for 8 bits: `n + m` adds one where the mask is true.
+- `count`: counters of 8 bits: `n + m` adds one where the mask is true.
 
 The lanes are the pixels of a block of `rows` × `lanes / rows` pixels, row by row: `block_columns`
 and `block_rows` spread coordinates over them, `store_block` puts the counters into an image.
@@ -39,14 +39,7 @@ def machine_features() -> set[str]:
     return {name for name, there in binding.get_host_cpu_features().items() if there}
 
 
-# AVX-512 keeps a mask as a bit a lane. The others keep it as 64 ones or zeros a lane, and counters
-# of that width then need no conversion in a loop.
-_MASK_BITS, _COUNT_BITS = (1, 8) if "avx512f" in machine_features() else (64, 64)
-_ELEMENTS = {
-    "double": ir.DoubleType(),
-    "mask": ir.IntType(_MASK_BITS),
-    "count": ir.IntType(_COUNT_BITS),
-}
+_ELEMENTS = {"double": ir.DoubleType(), "mask": ir.IntType(1), "count": ir.IntType(8)}
 
 
 class Vector(types.Type):
@@ -103,24 +96,17 @@ def _define(
             return (lambda x, y: two(x, y)) if kinds(x, y) == operands else None
 
 
-def _mask(builder: Any, bits: Any) -> Any:
-    return builder.sext(bits, Vector("mask", bits.type.count).llvm)
-
-
-def _bits(builder: Any, mask: Any) -> Any:
-    return builder.trunc(mask, ir.VectorType(ir.IntType(1), mask.type.count))
-
-
 _define(operator.add, ("double", "double"), "double", lambda b, x, y: b.fadd(x, y))
 _define(operator.sub, ("double", "double"), "double", lambda b, x, y: b.fsub(x, y))
 _define(operator.mul, ("double", "double"), "double", lambda b, x, y: b.fmul(x, y))
-_define(operator.gt, ("double",) * 2, "mask", lambda b, x, y: _mask(b, b.fcmp_ordered(">", x, y)))
-_define(operator.ne, ("double",) * 2, "mask", lambda b, x, y: _mask(b, b.fcmp_unordered("!=", x, y)))
+_define(operator.gt, ("double", "double"), "mask", lambda b, x, y: b.fcmp_ordered(">", x, y))
+_define(operator.le, ("double", "double"), "mask", lambda b, x, y: b.fcmp_ordered("<=", x, y))
+_define(operator.ne, ("double", "double"), "mask", lambda b, x, y: b.fcmp_unordered("!=", x, y))
 _define(operator.and_, ("mask", "mask"), "mask", lambda b, m, k: b.and_(m, k))
 _define(operator.or_, ("mask", "mask"), "mask", lambda b, m, k: b.or_(m, k))
 _define(operator.invert, ("mask",), "mask", lambda b, m: b.not_(m))
 _define(operator.and_, ("count", "count"), "count", lambda b, n, k: b.and_(n, k))
-# A true lane is all ones, and all ones is −1.
+# Sign-extended, a true lane is all ones, and all ones is −1.
 _define(operator.add, ("count", "mask"), "count", lambda b, n, m: b.sub(n, b.sext(m, n.type)))
 
 
@@ -148,7 +134,7 @@ def any_lane(_typing: Any, mask: Vector) -> Any:
     """Tell whether the mask is true in any lane."""
 
     def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        number = builder.bitcast(values[0], ir.IntType(mask.lanes * _MASK_BITS))
+        number = builder.bitcast(values[0], ir.IntType(mask.lanes))
         return builder.icmp_unsigned("!=", number, ir.Constant(number.type, 0))
 
     return types.boolean(mask), build
@@ -159,7 +145,7 @@ def choose(_typing: Any, mask: Vector, x: Vector, y: Vector) -> Any:
     """Take x where the mask is true, y elsewhere."""
 
     def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        return builder.select(_bits(builder, values[0]), values[1], values[2])
+        return builder.select(values[0], values[1], values[2])
 
     return x(mask, x, y), build
 
@@ -223,17 +209,16 @@ def block_rows(_typing: Any, ys: Any, y: Any, lanes: Any, rows: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def store_block(_typing: Any, image: Any, y: Any, x: Any, n: Vector, rows: Any) -> Any:
-    """Store the low 8 bits of a block's counters at row y, column x of a C-contiguous image."""
+    """Store a block's counters at row y, column x of a C-contiguous image."""
     columns = n.lanes // rows.literal_value
 
     def build(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         array = cgutils.create_struct_proxy(image)(context, builder, values[0])
         width = builder.extract_value(array.shape, 1)
         place = builder.add(builder.mul(values[1], width), values[2])
-        numbers = builder.trunc(values[3], ir.VectorType(ir.IntType(8), n.lanes))
         for row in range(rows.literal_value):
             lanes = list(range(row * columns, (row + 1) * columns))
-            part = _shuffle(builder, numbers, lanes)
+            part = _shuffle(builder, values[3], lanes)
             address = builder.gep(array.data, [place])
             builder.store(part, builder.bitcast(address, part.type.as_pointer()), align=1)
             place = builder.add(place, width)
