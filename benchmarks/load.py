@@ -127,9 +127,7 @@ class Bench:
             "producer": produced["producer"]
         }
         engine.dispose()
-        return Measured(
-            count, seconds, {name: 1000 * (after[name] - before[name]) / count for name in services}
-        )
+        return Measured(count, seconds, {name: 1000 * (after[name] - before[name]) / count for name in services})
 
     def oat(self, count: int, ranges: Ranges) -> Measured:
         """Our own services, as their commands start them."""
@@ -206,7 +204,12 @@ def main() -> None:
             for _ in range(options.rounds):
                 for who in options.who.split(","):
                     m = getattr(bench, who)(options.tasks, TINY)
-                    console.print(who, f"{m.rate:.0f}/s", {k: round(v, 3) for k, v in m.processor.items()}, f"sum {sum(m.processor.values()):.2f}")
+                    console.print(
+                        who,
+                        f"{m.rate:.0f}/s",
+                        {k: round(v, 3) for k, v in m.processor.items()},
+                        f"sum {sum(m.processor.values()):.2f}",
+                    )
         finally:
             bench.close()
 

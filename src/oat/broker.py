@@ -58,7 +58,7 @@ OLDEST_WITH_QUORUM = (3, 10)
 """The version of RabbitMQ from which on its quorum queues can do what we need."""
 
 DELIVERY_LIMIT = 100
-"""How often a quorum queue delivers a message before it is a dead letter: the net below the services' own checks."""
+"""How often a quorum queue delivers a message before it is a dead letter: a net below the worker's own check."""
 
 REFUSALS = (amqp.AccessRefused, amqp.NotAllowed, amqp.PreconditionFailed, amqp.ResourceLocked)
 """What trying again does not mend."""
@@ -176,7 +176,7 @@ class Broker:
             delivery = Delivery(message.body, message.delivery_tag, count if isinstance(count, int) else 0)
             self._arrived.append(partial(on_message, delivery))
 
-        # A name of its own each time: a quorum queue of RabbitMQ 3.10 takes a name that comes back for the one that left.
+        # A new name each time: RabbitMQ 3.10's quorum queues mistake one that comes back for the one that left.
         self._consumers.append(f"oat-{queue}-{uuid4()}")
         self._channel.basic_consume(queue=queue, no_ack=False, callback=deliver, consumer_tag=self._consumers[-1])
 

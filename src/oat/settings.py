@@ -83,7 +83,7 @@ def configure_logging(log_file: Path | None, level: int = logging.INFO) -> None:
     """
     # What the lines don't show need not be found out: Python's logging HOWTO, "Optimization".
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None  # type: ignore[attr-defined]  # named in that text, but not in the type hints
+    logging._srcfile = None
     handler = WatchedFileHandler(log_file) if log_file else logging.StreamHandler()
     handler.setFormatter(_Formatter("%(asctime)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from functools import partial
 from queue import Empty, SimpleQueue
+from uuid import UUID
 
 from oat.broker import RESULTS, TASKS, Broker, Delivery
 from oat.julia import warm_up
@@ -78,7 +79,7 @@ class Worker:
         try:
             self.broker.serve(self._session)
         finally:
-            for thread in self._threads:
+            for _ in self._threads:
                 self._tasks.put(None)
             for thread in self._threads:
                 thread.join()
@@ -140,22 +141,22 @@ class Worker:
             return
         try:
             task = parse_task(delivery.body, self.limits)
-            if delivery.returned >= MOST_DELIVERIES:
-                raise InvalidMessageError(f"{delivery.returned} workers died of it or gave it back", task.uuid)
         except InvalidMessageError as error:
-            self._refuse(delivery, error)
+            self._refuse(delivery, error.uuid, f"no valid task: {error}")
+            return
+        if delivery.returned >= MOST_DELIVERIES:
+            self._refuse(delivery, task.uuid, f"{delivery.returned} workers died of it, or gave it back")
             return
         self._held.add(delivery)
         self._tasks.put((delivery, task))
 
-    def _refuse(self, delivery: Delivery, error: InvalidMessageError) -> None:
-        log.warning("refused a task: %s", error)
-        if error.uuid is None:
-            confirmed = partial(self.broker.ack, delivery)
-        else:
-            answer = Result(uuid=error.uuid, worker=self.worker, error=f"no valid task: {error}"[:MAX_REASON])
-            confirmed = partial(self.broker.publish, RESULTS, answer.to_json(), partial(self.broker.ack, delivery))
-        self.broker.dead_letter(delivery.body, str(error), confirmed)
+    def _refuse(self, delivery: Delivery, uuid: UUID | None, reason: str) -> None:
+        log.warning("refused a message: %s", reason)
+        confirmed = partial(self.broker.ack, delivery)
+        if uuid is not None:
+            answer = Result(uuid=uuid, worker=self.worker, error=reason[:MAX_REASON])
+            confirmed = partial(self.broker.publish, RESULTS, answer.to_json(), confirmed)
+        self.broker.dead_letter(delivery.body, reason, confirmed)
 
     def _answer_finished(self) -> None:
         while self._finished:
