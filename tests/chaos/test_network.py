@@ -75,13 +75,13 @@ def test_an_image_that_takes_longer_than_the_heartbeats(on_servers):
         return Task(uuid=uuid4(), width=500, height=500, iterations=iterations, cx=0.0, cy=0.0, **corners)
 
     render_png(disc(10))
-    started = time.perf_counter()
+    started = time.thread_time()
     render_png(disc(1000))
-    pace = (time.perf_counter() - started) / 1000
+    pace = (time.thread_time() - started) / 1000
     on_servers.record([disc(round(3.5 * HEARTBEAT / pace))])
     on_servers.produce(300)
     services = on_servers.flow("oat-tracker")
-    wait_until(lambda: on_servers.queued("tasks") == 301, "the long task, sent by the tracker")
+    wait_until(lambda: on_servers.queued("tasks") >= 301, "the long task, sent by the tracker")
     services |= on_servers.flow("oat-worker")
     assert on_servers.finish() == 301
     assert max(record["duration"] for record in on_servers.records()) > 2 * HEARTBEAT
