@@ -1,10 +1,12 @@
-"""What the pipeline itself costs: `make bench`.
+"""What the pipeline itself costs: `make bench-load`.
 
-`oat`, Celery and dramatiq do the same job in turn, round by round, on one private RabbitMQ and one private MariaDB:
-record, send, render, store, update. What counts are the ratios, of medians.
+`oat`, Celery and dramatiq do the same job in turn, round by round, on one private RabbitMQ and one private
+MariaDB: record, send, render, store, update. Then images of the usual size, beside the bare renderer on the same
+cores. What counts are the ratios, of medians.
 """
 
 import argparse
+import hashlib
 import os
 import random
 import signal
@@ -15,22 +17,23 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import amqp
 import psutil
 import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from servers import MariaDB, RabbitMQ, wait_until
-
-from oat.broker import Broker
 from oat.database import Database
 from oat.producer import Producer, Ranges, make_up
+from oat.rendering import render_png
 from oat.settings import Settings, configure_logging
+from servers import MariaDB, RabbitMQ, wait_until
 
 BIN = Path(sys.executable).parent
 CORES = len(os.sched_getaffinity(0))
@@ -41,12 +44,16 @@ console = Console()
 
 @dataclass
 class Measured:
-    """One run: how many tasks in how many seconds, and what each process cost."""
+    """One run: how many tasks in how many seconds, and what each process took for it."""
 
     tasks: int
     seconds: float
     processor: dict[str, float]
-    """Milliseconds a task."""
+    """Milliseconds of processor time a task."""
+    memory: dict[str, float]
+    """Mebibytes in the end."""
+    latencies: list[float]
+    """Seconds from record to done."""
 
     @property
     def rate(self) -> float:
@@ -69,10 +76,12 @@ class Bench:
         return folder
 
     def close(self) -> None:
+        """Stop the servers."""
         self.rabbitmq.stop()
         self.mariadb.stop()
 
     def settings(self) -> Settings:
+        """Return the addresses for the next run."""
         self.runs += 1
         here = self._made(self.folder / f"run{self.runs}")
         return Settings(
@@ -84,6 +93,7 @@ class Bench:
 
     @contextmanager
     def processes(self, settings: Settings, *commands: list[str | Path]) -> Iterator[list[psutil.Process]]:
+        """Run `commands` on what `settings` names, until the block ends."""
         environment = os.environ | {
             "OAT_BROKER_URL": settings.broker_url,
             "OAT_DATABASE_URL": settings.database_url,
@@ -105,6 +115,7 @@ class Bench:
     def measure(
         self, settings: Settings, count: int, produce: Callable[[], None], services: dict[str, psutil.Process]
     ) -> Measured:
+        """Run `produce` and wait until `count` records are done."""
         engine = sa.create_engine(settings.database_url)
         services |= {
             "RabbitMQ": psutil.Process(self.rabbitmq.process.pid),
@@ -123,11 +134,18 @@ class Bench:
 
         wait_until(done, f"{count} records done", patience=300)
         seconds = time.perf_counter() - started
-        after = {name: processor(process) for name, process in services.items()} | {
-            "producer": produced["producer"]
-        }
+        after = {name: processor(process) for name, process in services.items()}
+        after["producer"] = produced["producer"]
+        with engine.connect() as connection:
+            times = connection.execute(sa.text("SELECT created_at, finished_at FROM fractals")).all()
         engine.dispose()
-        return Measured(count, seconds, {name: 1000 * (after[name] - before[name]) / count for name in services})
+        return Measured(
+            tasks=count,
+            seconds=seconds,
+            processor={name: 1000 * (after[name] - before[name]) / count for name in services},
+            memory={name: memory(process) for name, process in services.items()},
+            latencies=[(row.finished_at - row.created_at).total_seconds() for row in times],
+        )
 
     def oat(self, count: int, ranges: Ranges) -> Measured:
         """Our own services, as their commands start them."""
@@ -140,18 +158,21 @@ class Bench:
             return self.measure(settings, count, producer.run, {"worker": worker, "tracker": tracker})
 
     def celery(self, count: int, ranges: Ranges) -> Measured:
+        """Run Celery's workers, one process a core."""
         command = [BIN / "celery", "-A", "peers:celery", "worker", "--concurrency", str(CORES), "--without-gossip",
                    "--without-mingle", "--without-heartbeat", "-l", "INFO"]  # fmt: skip
         return self.peer("celery", command, count, ranges)
 
     def dramatiq(self, count: int, ranges: Ranges) -> Measured:
+        """Run dramatiq's workers, as many processes, with eight threads each."""
         command = [BIN / "dramatiq", "peers", "--processes", str(CORES), "--threads", "8"]
         return self.peer("default", command, count, ranges)
 
     def peer(self, queue: str, command: list[str | Path], count: int, ranges: Ranges) -> Measured:
+        """Send the same tasks to `command`, which takes them from `queue`."""
         settings = self.settings()
         os.environ |= {"OAT_BROKER_URL": settings.broker_url, "OAT_TARGET": str(settings.target)}
-        import peers
+        import peers  # noqa: PLC0415 (it connects to where the environment, by now, says)
 
         send = peers.celery_answer.delay if queue == "celery" else peers.dramatiq_answer.send
         database = Database(settings.database_url, threading.Event())
@@ -171,45 +192,124 @@ class Bench:
 
 def consumers(url: str, *queues: str) -> bool:
     """Whether each of `queues` has someone who takes from it."""
-    import amqp
-
-    host = url.partition("@")[2].rstrip("/")
     try:
-        with amqp.Connection(host) as connection:
+        with amqp.Connection(url.partition("@")[2].rstrip("/")) as connection:
             return all(connection.channel().queue_declare(q, passive=True).consumer_count for q in queues)
     except amqp.NotFound:
         return False
 
 
+def family(process: psutil.Process) -> list[psutil.Process]:
+    """Return `process` and its children; of ourselves, who started them all, only us."""
+    return [process, *([] if process.pid == os.getpid() else process.children(recursive=True))]
+
+
 def processor(process: psutil.Process) -> float:
     """Seconds of processor time that `process` and its children have used."""
-    total = 0.0
-    mine = process.pid == os.getpid()
-    for one in [process, *([] if mine else process.children(recursive=True))]:
-        times = one.cpu_times()
-        total += times.user + times.system + (times.children_user + times.children_system if one is process else 0)
-    return total
+    return sum(sum(one.cpu_times()[:2]) for one in family(process))
+
+
+def memory(process: psutil.Process) -> float:
+    """Mebibytes that `process` and its children have in memory."""
+    return sum(one.memory_info().rss for one in family(process)) / 2**20
+
+
+def bare(count: int) -> float:
+    """Return the images a second of the renderer alone, on all cores: no broker, no database, no file."""
+    rng = random.Random(1)
+    tasks = [make_up(Ranges(), rng) for _ in range(count)]
+    with ThreadPoolExecutor(CORES) as pool:
+        started = time.perf_counter()
+        list(pool.map(lambda task: hashlib.sha256(render_png(task)).digest(), tasks))
+        return count / (time.perf_counter() - started)
+
+
+def embedded(count: int) -> float:
+    """Return the images a second that `oat run` names."""
+    with tempfile.TemporaryDirectory(prefix="oat-bench-") as folder:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("OAT_")}
+        run = subprocess.run(
+            [BIN / "oat", "run", "--tasks", str(count)],
+            env=environment | {"XDG_DATA_HOME": folder}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    return float(run.stdout.partition("speed")[2].split()[1])
+
+
+def compare(bench: Bench, tasks: int, rounds: int) -> None:
+    """Print the rates of tiny tasks, ours and the others', and what each process took."""
+    runs: dict[str, list[Measured]] = {"oat": [], "Celery": [], "dramatiq": []}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            run.append(getattr(bench, name.lower())(tasks, TINY))
+            console.print(f"{name}: {run[-1].rate:.0f} tasks a second")
+    table = Table(title=f"{tasks} tasks of 16 × 16 pixels, {CORES} cores, medians of {rounds} rounds")
+    parts = ("producer", "worker", "tracker", "RabbitMQ", "MariaDB")
+    for heading in ("", "tasks/s", "oat is times as fast", *(f"{part}, ms" for part in parts)):
+        table.add_column(heading, justify="right" if heading else "left")
+    ours = statistics.median(m.rate for m in runs["oat"])
+    for name, run in runs.items():
+        rate = statistics.median(m.rate for m in run)
+        costs = [statistics.median(m.processor.get(part, 0.0) for m in run) for part in parts]
+        table.add_row(name, f"{rate:.0f}", f"{ours / rate:.2f}", *(f"{cost:.2f}" for cost in costs))
+    console.print(table)
+
+
+def usual(bench: Bench, tasks: int, rounds: int) -> None:
+    """Print the rates of images of the usual size as parts of the bare renderer's."""
+    rates: dict[str, list[float]] = {"the bare renderer": [], "RabbitMQ and MariaDB": [], "oat run, embedded": []}
+    for _ in range(rounds):
+        rates["the bare renderer"].append(bare(tasks))
+        measured = bench.oat(tasks, Ranges())
+        rates["RabbitMQ and MariaDB"].append(measured.rate)
+        rates["oat run, embedded"].append(embedded(tasks))
+    table = Table(title=f"{tasks} images of the usual size, medians of {rounds} rounds")
+    for heading in ("", "images/s", "of the bare renderer"):
+        table.add_column(heading, justify="right" if heading else "left")
+    whole = statistics.median(rates["the bare renderer"])
+    for name, some in rates.items():
+        table.add_row(name, f"{statistics.median(some):.0f}", f"{statistics.median(some) / whole:.0%}")
+    console.print(table)
+
+
+def many(bench: Bench, counts: list[int]) -> None:
+    """Print how rates, memory and latencies change with the number of records and queued tasks."""
+    table = Table(title="Tiny tasks, all made up at once")
+    for heading in (
+        "tasks",
+        "tasks/s",
+        "p50, s",
+        "p95, s",
+        "p99, s",
+        "worker, MiB",
+        "tracker, MiB",
+        "producer, MiB",
+    ):
+        table.add_column(heading, justify="right")
+    for count in counts:
+        measured = bench.oat(count, TINY)
+        cuts = statistics.quantiles(measured.latencies, n=100)
+        table.add_row(
+            str(count), f"{measured.rate:.0f}", *(f"{cuts[p - 1]:.2f}" for p in (50, 95, 99)),
+            *(f"{measured.memory[name]:.0f}" for name in ("worker", "tracker", "producer")),
+        )  # fmt: skip
+    console.print(table)
 
 
 def main() -> None:
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=3000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--who", default="oat,celery,dramatiq")
+    parser.add_argument("--tasks", type=int, default=3000, help="tiny tasks a round")
+    parser.add_argument("--images", type=int, default=400, help="images of the usual size a round")
+    parser.add_argument("--rounds", type=int, default=3, help="the medians are of so many rounds")
+    parser.add_argument("--many", type=int, nargs="*", default=[1000, 20_000], help="numbers of queued tasks")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="oat-bench-") as folder:
         Path(folder).chmod(0o755)
         bench = Bench(Path(folder))
         try:
-            for _ in range(options.rounds):
-                for who in options.who.split(","):
-                    m = getattr(bench, who)(options.tasks, TINY)
-                    console.print(
-                        who,
-                        f"{m.rate:.0f}/s",
-                        {k: round(v, 3) for k, v in m.processor.items()},
-                        f"sum {sum(m.processor.values()):.2f}",
-                    )
+            compare(bench, options.tasks, options.rounds)
+            usual(bench, options.images, options.rounds)
+            many(bench, options.many)
         finally:
             bench.close()
 
