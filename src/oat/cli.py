@@ -53,11 +53,10 @@ LogFile = Annotated[
     ),
 ]
 Target = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         envvar="OAT_TARGET",
-        file_okay=False,
-        help="The folder for the images; unset, one of yours.",
+        help="Where the images go: a folder, or s3://bucket/prefix; unset, a folder of yours.",
         show_default=False,
     ),
 ]
@@ -187,7 +186,7 @@ def run(
         ("done", f"{state.done} of {tasks}"),
         ("failed", str(state.failed)),
         ("speed", f"{state.done / state.seconds:.1f} images/s with {threads} thread(s)"),
-        ("images", str(job.store.directory)),
+        ("images", settings.target),
         ("all on one sheet", str(sheet)),
     ):
         table.add_row(*row)
@@ -321,7 +320,7 @@ def _places(settings: Settings) -> list[tuple[str, str]]:
     return [
         ("broker", mask_password(settings.broker_url)),
         ("database", mask_password(settings.database_url)),
-        ("images", str(settings.target.absolute())),
+        ("images", mask_password(settings.target)),
     ]
 
 

@@ -12,6 +12,7 @@ from oat.broker import Broker
 from oat.constant import pick
 from oat.database import Database
 from oat.messages import Task
+from oat.readiness import tell_ready
 from oat.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class Producer:
         self.broker.wake()
 
     def _session(self) -> None:
+        tell_ready()
         while not self.stopping.is_set():
             if not self._left:
                 self._begin_set()

@@ -1,5 +1,6 @@
 """All three services in one process: the main job, on whatever broker, database and store are set."""
 
+import io
 import math
 import threading
 import time
@@ -99,7 +100,7 @@ class Run:
     def contact_sheet(self, path: Path) -> None:
         """Draw all images of this run that are done onto one sheet, and write it to `path`."""
         done = [task.uuid for task in self._producer.produced if self._answered.get(task.uuid) == Status.DONE]
-        draw_contact_sheet([self.store.path(uuid) for uuid in done]).save(path)
+        draw_contact_sheet([self.store.get(uuid) for uuid in done]).save(path)
 
     def _guard(self, service: Producer | Worker | Tracker) -> None:
         try:
@@ -108,14 +109,14 @@ class Run:
             self._fault = error
 
 
-def draw_contact_sheet(images: Sequence[Path]) -> Image.Image:
-    """Return a square sheet with a thumbnail of each of `images`, row by row."""
+def draw_contact_sheet(images: Sequence[bytes]) -> Image.Image:
+    """Return a square sheet with a thumbnail of each of the PNG files `images`, row by row."""
     columns = max(1, math.ceil(math.sqrt(len(images))))
     cell = max(8, SHEET_SIDE // columns)
     rows = max(1, math.ceil(len(images) / columns))
     sheet = Image.new("RGB", (columns * cell, rows * cell), "#333")
-    for position, path in enumerate(images):
-        with Image.open(path) as image:
+    for position, content in enumerate(images):
+        with Image.open(io.BytesIO(content)) as image:
             thumbnail = image.convert("RGB")
         thumbnail.thumbnail((cell - 4, cell - 4))
         left = position % columns * cell + (cell - thumbnail.width) // 2

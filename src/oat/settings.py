@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -47,7 +47,8 @@ class Settings(BaseSettings):
 
     broker_url: str = Field(default_factory=lambda: f"filesystem://{data_folder() / 'broker'}")
     database_url: str = Field(default_factory=lambda: f"sqlite:///{data_folder() / 'oat.db'}")
-    target: Path = Field(default_factory=lambda: data_folder() / "images")
+    target: str = Field(default_factory=lambda: str(data_folder() / "images"))
+    """Where the images go: a directory, or `s3://bucket/prefix`."""
     queue_type: Literal["quorum", "classic"] = "quorum"
     """What kind of queue to declare on RabbitMQ; classic ones are all that versions before 3.10 get."""
     log_file: Path | None = None
@@ -56,6 +57,11 @@ class Settings(BaseSettings):
     resend_after: PositiveFloat = 60.0
     """Seconds without an answer, while the queues are empty, after which a task is sent again."""
     limits: Limits = Field(default_factory=Limits)
+
+    @field_validator("target")
+    @classmethod
+    def _absolute(cls, target: str) -> str:
+        return target if "://" in target else str(Path(target).absolute())
 
 
 def mask_password(url: str) -> str:

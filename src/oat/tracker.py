@@ -9,6 +9,7 @@ from oat import outbox
 from oat.broker import RESULTS, TASKS, Broker, Delivery
 from oat.database import Database
 from oat.messages import InvalidMessageError, Result, parse_result
+from oat.readiness import tell_ready
 from oat.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Tracker:
         self._arrived.clear()
         self._orphans.clear()
         self.broker.consume(RESULTS, BATCH, self._take)
+        tell_ready()
         while not self.stopping.is_set():
             self.broker.wait(1.0)
             self._apply()

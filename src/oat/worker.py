@@ -12,12 +12,14 @@ import threading
 import time
 from collections import deque
 from functools import partial
+from itertools import chain, repeat
 from queue import Empty, SimpleQueue
 from uuid import UUID
 
 from oat.broker import RESULTS, TASKS, Broker, Delivery
 from oat.julia import warm_up
 from oat.messages import MAX_REASON, InvalidMessageError, Result, Task, parse_task
+from oat.readiness import tell_ready
 from oat.rendering import render_png
 from oat.settings import Settings
 from oat.store import Store
@@ -72,7 +74,7 @@ class Worker:
         Raises:
             SettingsError: the store cannot be written to.
         """
-        self.store.prepare()
+        self._wait_for_store()
         warm_up()
         for thread in self._threads:
             thread.start()
@@ -89,11 +91,22 @@ class Worker:
         self.stopping.set()
         self.broker.wake()
 
+    def _wait_for_store(self) -> None:
+        for pause in chain(PAUSES, repeat(PAUSES[-1])):
+            try:
+                self.store.prepare()
+                return
+            except OSError as error:
+                log.warning("%s; trying again in %.1f seconds", error, pause)
+                if self.stopping.wait(pause):
+                    return
+
     def _session(self) -> None:
         # What an earlier connection delivered is delivered again: forget it.
         self._drop_waiting()
         self._held.clear()
         self._consume(FEWEST)
+        tell_ready()
         while not self.stopping.is_set():
             self.broker.wait(3600.0 if self._tasks.empty() else SLOW)
             self._answer_finished()
@@ -190,8 +203,8 @@ class Worker:
                     image = render_png(task)
                     duration = time.perf_counter() - started
                     log.info("task %s processed in %f seconds", task.uuid, duration)
-                path = self.store.put(task.uuid, image)
-                log.info("saved result of task %s to file %s", task.uuid, path)
+                place = self.store.put(task.uuid, image)
+                log.info("saved result of task %s to file %s", task.uuid, place)
                 return Result(
                     uuid=task.uuid,
                     duration=duration,
