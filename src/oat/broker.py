@@ -8,6 +8,7 @@ import contextlib
 import logging
 import select
 import socket
+import ssl
 import threading
 import time
 from collections import deque
@@ -60,7 +61,13 @@ OLDEST_WITH_QUORUM = (3, 10)
 DELIVERY_LIMIT = 100
 """How often a quorum queue delivers a message before it is a dead letter: a net below the worker's own check."""
 
-REFUSALS = (amqp.AccessRefused, amqp.NotAllowed, amqp.PreconditionFailed, amqp.ResourceLocked)
+REFUSALS = (
+    amqp.AccessRefused,
+    amqp.NotAllowed,
+    amqp.PreconditionFailed,
+    amqp.ResourceLocked,
+    ssl.SSLCertVerificationError,
+)
 """What trying again does not mend."""
 
 log = logging.getLogger(__name__)
@@ -287,9 +294,13 @@ class Broker:
         self._settled.clear()
         self._published = 0
         if self._server:
+            # Without a name to compare with, any certificate that some authority signed would do.
+            tls = {"server_hostname": urlsplit(self.url).hostname} if self.url.startswith("amqps") else False
             self._connection = Connection(
-                self.url, transport=rabbitmq.Transport, heartbeat=HEARTBEAT, connect_timeout=10
+                self.url, transport=rabbitmq.Transport, heartbeat=HEARTBEAT, connect_timeout=10, ssl=tls
             )
+            if tls and not self._connection.port:
+                self._connection.port = 5671
         else:
             self._connection = _embedded_connection(self.url)
         self._connection.connect()
