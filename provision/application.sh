@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# The application: its virtual environment in /vagrant/.venv, and the addresses of the servers in the environment
+# of whoever logs in. May be run again at any time.
+#
+# application.sh SERVICE [TARGET]: the machine of the servers, and where the images go if not to a folder.
+set -euo pipefail
+service=$1 target=${2:-}
+export DEBIAN_FRONTEND=noninteractive
+
+apt-get update -qq
+apt-get install -qq --no-install-recommends python3 python3-pip virtualenv tmux curl make >/dev/null
+
+install -d /etc/oat
+install -m 640 -g vagrant /dev/stdin /etc/oat/environment <<END
+OAT_BROKER_URL=amqp://guest:secretsecret@$service:5672/
+OAT_DATABASE_URL=mysql+pymysql://tutorial:secretsecret@$service/tutorial
+OAT_HOST=0.0.0.0
+OAT_API_TOKEN=secretsecret
+END
+if [ -n "$target" ]; then
+  cat >>/etc/oat/environment <<END
+OAT_TARGET=$target
+AWS_ENDPOINT_URL=http://$service:8333
+AWS_ACCESS_KEY_ID=tutorial
+AWS_SECRET_ACCESS_KEY=secretsecret
+END
+fi
+echo 'set -a; . /etc/oat/environment; set +a' >/etc/profile.d/oat.sh
+
+cd /vagrant
+sudo -H -u vagrant bash -euc '
+  [ -x .venv/bin/pip ] || virtualenv -q .venv
+  source .venv/bin/activate
+  pip install -q -r requirements.txt
+  pip install -q .
+'
+ln -sfn /vagrant/.venv /opt/oat
+install -m 755 provision/oat-windows /usr/local/bin/oat-windows

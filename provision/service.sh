@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# The servers: RabbitMQ with its web interface, and MariaDB. May be run again at any time.
+#
+# service.sh [NETWORK]: with a network, such as 192.168.56, MariaDB also answers the machines there.
+set -euo pipefail
+network=${1:-}
+export DEBIAN_FRONTEND=noninteractive
+
+apt-get update -qq
+apt-get install -qq --no-install-recommends rabbitmq-server mariadb-server >/dev/null
+
+# guest may come from everywhere: a forwarded port, and the other machines, are not this machine's own loopback,
+# where RabbitMQ would keep a guest with the well-known password. This one has another.
+cat >/etc/rabbitmq/rabbitmq.conf <<'END'
+loopback_users = none
+END
+rabbitmq-plugins enable --quiet rabbitmq_management
+systemctl restart rabbitmq-server
+rabbitmqctl --quiet await_startup
+rabbitmqctl --quiet change_password guest secretsecret
+
+printf '[mariadbd]\nbind-address = %s\n' "$([ -n "$network" ] && echo 0.0.0.0 || echo 127.0.0.1)" \
+  >/etc/mysql/mariadb.conf.d/90-oat.cnf
+systemctl restart mariadb
+mariadb -e "
+  ALTER USER root@localhost IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD('secretsecret');
+  CREATE DATABASE IF NOT EXISTS tutorial"
+for host in localhost ${network:+"$network.%"}; do
+  mariadb -e "
+    CREATE OR REPLACE USER tutorial@'$host' IDENTIFIED BY 'secretsecret';
+    GRANT ALL ON tutorial.* TO tutorial@'$host'"
+done
