@@ -2,7 +2,7 @@
 PYTHON ?= python3
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/run ## prepare .venv, to run the program
 
@@ -12,6 +12,13 @@ run: .venv/run ## render 24 images on this machine, no server needed
 test: .venv/develop ## install the servers the tests need, then run all tests
 	@tests/install-servers
 	.venv/bin/python -m pytest
+
+test-vagrant: .venv/develop ## run the Vagrant environment for real, on LXC (Debian 12, root, ten minutes)
+	@tests/vagrant/run
+
+test-cluster: .venv/develop ## kill and cut off nodes of a RabbitMQ cluster under load (root, five minutes)
+	@tests/install-servers
+	.venv/bin/python -m pytest tests/cluster
 
 chaos: .venv/develop ## kill, cut off and fill up everything, at length (SEED=… repeats the same moments)
 	@tests/install-servers
@@ -25,6 +32,10 @@ lint: .venv/develop ## format, rules, types and import directions
 
 bench: .venv/develop ## measure the renderer, side by side with plain Python and C
 	.venv/bin/python benchmarks/kernel.py
+
+simulation: .venv/develop ## measure what an image costs, predict the speed of 1 to 4 workers, and compare
+	@tests/install-servers
+	.venv/bin/python benchmarks/simulation.py
 
 lock: .venv/develop ## pin the newest versions of all dependencies
 	.venv/bin/uv pip compile -U -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
@@ -50,4 +61,4 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help setup run test chaos lint bench lock clean
+.PHONY: help setup run test chaos test-vagrant test-cluster lint bench simulation lock clean

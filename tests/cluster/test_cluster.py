@@ -1,0 +1,192 @@
+"""Three RabbitMQ nodes with quorum queues, ten workers, 2,000 tasks; a node is killed, another one cut off.
+
+All on hosts of their own, which are network namespaces: `make test-cluster`, as root.
+"""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from network import Network
+from servers import MariaDB, RabbitMQ, wait_until
+from system import BIN, System, terminate
+
+TASKS = 2000
+WORKERS = 10
+PATIENCE = 240
+
+
+class Node:
+    """A RabbitMQ on a host of its own, in a cluster with those on `hosts`."""
+
+    def __init__(self, host, hosts, folder):
+        self.host, self.folder = host, folder
+        folder.mkdir()
+        names = [f"rabbit@{other.address}" for other in hosts]
+        (folder / "rabbitmq.conf").write_text(
+            "loopback_users = none\ncluster_partition_handling = pause_minority\n"
+            "cluster_formation.peer_discovery_backend = classic_config\n"
+            + "".join(f"cluster_formation.classic_config.nodes.{n} = {name}\n" for n, name in enumerate(names, 1))
+        )
+        (folder / "enabled_plugins").write_text("[].")
+        cookie = folder / ".erlang.cookie"
+        cookie.write_text("OATTESTCLUSTER")
+        cookie.chmod(0o400)
+        self.environment = os.environ | {
+            "HOME": str(folder),
+            "RABBITMQ_USE_LONGNAME": "true",
+            "RABBITMQ_NODENAME": f"rabbit@{host.address}",
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(folder / "logs"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel net_ticktime 8",  # a lost node is noticed in seconds
+        }
+        self.process = None
+
+    def start(self):
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.host.inside(RabbitMQ.BIN),
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        subprocess.run(self.host.inside("epmd", "-kill"), env=self.environment, capture_output=True, check=False)
+
+    def control(self, *arguments):
+        command = self.host.inside(
+            RabbitMQ.BIN.with_name("rabbitmqctl"), "--longnames", "--quiet", "--timeout", "20", *arguments
+        )
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    def running(self):
+        """Return the nodes of the cluster that run, in the eyes of this one; none, if it does not run itself."""
+        done = self.control("cluster_status", "--formatter", "json")
+        return json.loads(done.stdout)["running_nodes"] if done.returncode == 0 else []
+
+
+class Elsewhere(System):
+    """The services on a host of the network, the database reached by its socket from everywhere."""
+
+    def __init__(self, folder, broker_url, database_url, host):
+        super().__init__(folder, broker_url, database_url, OAT_RESEND_AFTER="60", OAT_QUEUE_TYPE="quorum")
+        self.host = host
+
+    def start(self, command, *arguments):
+        log = self.folder / f"{command}-{len(self.processes)}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                self.host.inside(BIN / command, *arguments),
+                env=self.environment, stdout=file, stderr=file, cwd=self.folder,
+            )  # fmt: skip
+        process.log = log
+        self.processes.append(process)
+        return process
+
+    def call(self, command, *arguments):
+        return subprocess.run(
+            self.host.inside(BIN / command, *arguments),
+            env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def network():
+    if os.getuid() != 0:
+        pytest.fail("namespaces need root")
+    with Network(4, "rabbitmq") as network:
+        yield network
+
+
+@pytest.fixture
+def nodes(network, tmp_path):
+    hosts = network.hosts[:3]
+    nodes = [Node(host, hosts, tmp_path / f"node{n}") for n, host in enumerate(hosts, 1)]
+    try:
+        for node in nodes:
+            node.start()
+        for node in nodes:
+            wait_until(lambda n=node: len(n.running()) == 3, "a cluster of three", PATIENCE)
+        done = nodes[0].control("add_vhost", "oat", "--default-queue-type", "quorum")
+        assert done.returncode == 0, done.stderr
+        done = nodes[0].control("set_permissions", "-p", "oat", "guest", ".*", ".*", ".*")
+        assert done.returncode == 0, done.stderr
+        yield nodes
+    finally:
+        for node in nodes:
+            node.stop()
+
+
+@pytest.fixture
+def system(network, nodes, tmp_path):
+    folder = tmp_path / "mariadb"
+    folder.mkdir()
+    database = MariaDB(folder).start()
+    url = database.database("cluster").replace(f"127.0.0.1:{database.port}", "localhost")
+    try:
+        broker = "amqp://guest:guest@rabbitmq:5672/oat"
+        with Elsewhere(tmp_path, broker, f"{url}?unix_socket={folder / 'socket'}", network.hosts[3]) as system:
+            yield system
+    finally:
+        database.stop()
+
+
+@pytest.mark.timeout(900)
+def test_a_killed_node_and_a_partition_cost_nothing(system, nodes, network):
+    producer = system.start(
+        "oat-producer", "--one-shot", "--min-tasks", TASKS, "--max-tasks", TASKS,
+        "--min-width", 256, "--max-width", 512, "--min-iterations", 1000, "--max-iterations", 4000,
+    )  # fmt: skip
+    assert producer.wait(PATIENCE) == 0, producer.log.read_text()[-3000:]
+    kinds = nodes[0].control("list_queues", "-p", "oat", "name", "type", "--no-table-headers").stdout.split()
+    assert dict(zip(kinds[::2], kinds[1::2], strict=True))["tasks"] == "quorum"
+    trackers = [system.start("oat-tracker") for _ in range(2)]
+    workers = [system.start("oat-worker", "--threads", 1) for _ in range(WORKERS)]
+
+    def wait_for(count):
+        wait_until(lambda: done(system) >= min(count, TASKS), f"{count} results", PATIENCE)
+
+    wait_for(100)
+    first, second, _ = nodes
+    assert done(system) < TASKS / 2, "the tasks are too quick to test anything"
+    first.kill()
+    wait_for(done(system) + 200)
+    first.start()
+    wait_until(lambda: len(second.running()) == 3, "the killed node to be back", PATIENCE)
+
+    at_partition = done(system)
+    assert at_partition < TASKS, "the tasks are too quick to test anything"
+    network.unplug(second.host)
+    wait_until(lambda: not second.running(), "the node that was cut off to pause itself", PATIENCE)
+    wait_for(at_partition + 200)
+    network.plug_in(second.host)
+    wait_until(lambda: len(second.running()) == 3, "the node that was cut off to be back", PATIENCE)
+
+    wait_for(TASKS)
+    for service in trackers + workers:
+        terminate(service)
+    system.audit(TASKS)
+    seen = [worker for worker in workers if "pushed result" in Path(worker.log).read_text()]
+    assert len(seen) == WORKERS
+    lost = sum("lost the broker" in service.log.read_text() for service in trackers + workers)
+    assert lost == WORKERS + len(trackers), "nobody was connected to the node that was killed"
+
+
+def done(system):
+    return sum(record["status"] == "done" for record in system.records())
