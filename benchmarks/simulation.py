@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ from system import System, terminate
 CORES = len(os.sched_getaffinity(0))
 QUANTUM = 1.0
 """Milliseconds that the operating system leaves a core to one thread, while others wait for it."""
+
+TINY = ("--min-width", 16, "--max-width", 16, "--min-height", 16, "--max-height", 16)
+"""Images that cost next to nothing: what is left is the pipeline, its batches full."""
 
 AHEAD = 2
 """Tasks that a worker holds for its render thread."""
@@ -66,9 +69,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="oat-") as folder, servers(Path(folder), options.bucket) as place:
         with console.status("Measuring the costs with one worker"):
             costs = place.run(1, options.tasks).costs
-        print_costs(costs, options.bucket)
+        print_costs("One worker, usual images", costs)
         if options.scale:
-            print_scale(costs)
+            with console.status("Measuring the costs at full speed"):
+                busy = place.run(CORES, 4 * options.tasks, TINY).costs
+            print_costs("As fast as it goes, images of 16 by 16 pixels", busy)
+            print_scale(replace(busy, render=costs.render, store=costs.store))
             return
         counts = range(1, options.workers + 1)
         rates: dict[int, list[float]] = {n: [] for n in counts}
@@ -159,8 +165,8 @@ class Place:
         self.servers = servers
         self._runs = 0
 
-    def run(self, workers: int, tasks: int) -> Run:
-        """Have `workers` workers do `tasks` tasks of the usual kind, with one tracker."""
+    def run(self, workers: int, tasks: int, sizes: tuple[object, ...] = ()) -> Run:
+        """Have `workers` workers do `tasks` tasks of the usual kind, or of `sizes`, with one tracker."""
         self._runs += 1
         folder = self.folder / f"run{self._runs}"
         folder.mkdir()
@@ -178,7 +184,7 @@ class Place:
             trackers_before = seconds(tracker.pid)
             threads_before = [threads(service.pid) for service in services]
             done = system.call(
-                "oat-producer", "--one-shot", "--min-tasks", tasks, "--max-tasks", tasks, "--seed", 1
+                "oat-producer", "--one-shot", "--min-tasks", tasks, "--max-tasks", tasks, "--seed", 1, *sizes
             )
             if done.returncode:
                 raise SystemExit(done.stderr)
@@ -245,11 +251,9 @@ def has_connection(pid: int, port: int) -> bool:
     return any(each.raddr and each.raddr.port == port for each in psutil.Process(pid).net_connections("tcp"))
 
 
-def print_costs(costs: Costs, bucket: bool) -> None:
+def print_costs(title: str, costs: Costs) -> None:
     """Print what an image costs."""
-    table = Table(
-        "part", "ms of a core for an image", title="images in " + ("a bucket" if bucket else "a directory")
-    )
+    table = Table("part", "ms of a core for an image", title=title)
     for name, cost in vars(costs).items():
         table.add_row(name, f"{cost:.2f}")
     console.print(table)

@@ -151,7 +151,7 @@ def system(network, nodes, tmp_path):
 def test_a_killed_node_and_a_partition_cost_nothing(system, nodes, network):
     producer = system.start(
         "oat-producer", "--one-shot", "--min-tasks", TASKS, "--max-tasks", TASKS,
-        "--min-width", 256, "--max-width", 512, "--min-iterations", 1000, "--max-iterations", 4000,
+        "--min-width", 1024, "--max-width", 2048, "--min-height", 1024, "--max-height", 2048,
     )  # fmt: skip
     assert producer.wait(PATIENCE) == 0, producer.log.read_text()[-3000:]
     kinds = nodes[0].control("list_queues", "-p", "oat", "name", "type", "--no-table-headers").stdout.split()
