@@ -77,7 +77,10 @@ class Node:
 
     def running(self):
         """Return the nodes of the cluster that run, in the eyes of this one; none, if it does not run itself."""
-        done = self.control("cluster_status", "--formatter", "json")
+        try:
+            done = self.control("cluster_status", "--formatter", "json")
+        except subprocess.TimeoutExpired:  # it looks for the others
+            return []
         return json.loads(done.stdout)["running_nodes"] if done.returncode == 0 else []
 
 
