@@ -150,6 +150,28 @@ def tracker(broker_url: BrokerUrl = None, database_url: DatabaseUrl = None, log_
     _serve(Tracker(settings))
 
 
+def web(
+    host: Annotated[
+        str, typer.Option(envvar="OAT_HOST", help="The address; any but this machine's own needs OAT_API_TOKEN.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="OAT_PORT", min=0, max=65535, help="The port; 0 takes a free one.")
+    ] = 8080,
+    target: Target = None,
+    broker_url: BrokerUrl = None,
+    database_url: DatabaseUrl = None,
+    log_file: LogFile = None,
+) -> None:
+    """Show the gallery and the system at work in a browser, and serve the API."""
+    from oat.web.service import Web  # noqa: PLC0415 (as above)
+
+    settings = _settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
+    _log_places("web", settings)
+    service = Web(settings, host, port)
+    log.info("the gallery is at %s", service.url)
+    _serve(service)
+
+
 def run(
     tasks: Annotated[int, typer.Option(min=1, max=100_000, help="How many images to make.")] = 24,
     threads: Threads = CORES,
@@ -251,7 +273,7 @@ def _application(**commands: Callable[..., None]) -> typer.Typer:
 
 def main() -> NoReturn:
     """`oat`."""
-    _main(_application(run=run, producer=producer, worker=worker, tracker=tracker, audit=audit))
+    _main(_application(run=run, producer=producer, worker=worker, tracker=tracker, web=web, audit=audit))
 
 
 def producer_main() -> NoReturn:

@@ -76,3 +76,7 @@ class Store:
         """Yield the names of files that killed workers left half written."""
         if self.directory.exists():
             yield from (path.name for path in left_over(self.directory))
+
+    def delete(self, uuid: UUID) -> None:
+        """Delete the image of `uuid`, if there is one."""
+        self.path(uuid).unlink(missing_ok=True)
