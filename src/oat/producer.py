@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from uuid import uuid4
 
-from oat import outbox
+from oat import metrics, outbox
 from oat.broker import Broker
 from oat.constant import pick
 from oat.database import Database
@@ -112,5 +112,6 @@ class Producer:
         for task in tasks:
             log.info("generated task: %s", task.model_dump())
         self.database.record(tasks)
+        metrics.PRODUCED.inc(count)
         self.produced += tasks
         self._unsent = tasks

@@ -9,8 +9,7 @@ import re
 import time
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import Literal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from platformdirs import user_data_path
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr

@@ -41,6 +41,8 @@ class Publisher:
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self.queues: Mapping[str, int] | None = None
         """Messages in each queue, None while the broker is away."""
+        self.looked = threading.Event()
+        """Set once `queues` is known, or will not be."""
         self.fault: Exception | None = None
         """What ended the publisher, if something did."""
 
@@ -61,6 +63,10 @@ class Publisher:
         self._stopping.set()
         self._broker.wake()
         self._thread.join(max(0.1, deadline - time.monotonic()))
+        if self._pending:
+            log.warning(
+                "%d task(s) are recorded, and still to be sent by who reaches the broker", len(self._pending)
+            )
 
     def _run(self) -> None:
         try:
@@ -71,6 +77,7 @@ class Publisher:
             self.fault = error
         finally:
             self._ended.set()
+            self.looked.set()
             self._database.close()
 
     def _session(self) -> None:
@@ -85,6 +92,7 @@ class Publisher:
                         log.info("published %d task(s) that nobody had sent", count)
                 if now >= look_due:
                     self.queues = {name: self._broker.size(name) for name in NAMES}
+                    self.looked.set()
                     look_due = time.monotonic() + LOOK
                 self._broker.wait(max(0.0, look_due - time.monotonic()))
         finally:
