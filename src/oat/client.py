@@ -16,6 +16,7 @@ from uuid import UUID
 
 import httpx
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -292,18 +293,16 @@ def status(
 
 
 def _table(fractals: list[dict[str, Any]]) -> Table:
-    table = Table(caption=None if fractals else "none")
-    table.add_column("uuid", no_wrap=True, min_width=36)
-    for name in ("status", "pixels", "c", "took", "recorded (UTC)"):
-        table.add_column(name)
+    table = Table(box=SIMPLE_HEAD, caption=None if fractals else "none", pad_edge=False)
+    for name in ("uuid", "status", "pixels", "took", "recorded"):
+        table.add_column(name, no_wrap=True)
     for each in map(Fractal.model_validate, fractals):
         table.add_row(
             str(each.uuid),
             each.status,
             f"{each.width}×{each.height}",
-            f"{each.cx:.4f}{each.cy:+.4f}i",
             seconds(each.duration),
-            f"{each.created_at:%m-%d %H:%M:%S}",
+            f"{each.created_at:%m-%d %H:%M}",
         )
     return table
 

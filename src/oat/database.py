@@ -1,6 +1,6 @@
 """The database: the record of each task, and what is still to be published.
 
-With `schema`, the only module that knows SQLAlchemy.
+With `schema` and `catalog`, the only module that knows SQLAlchemy.
 """
 
 import logging
