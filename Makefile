@@ -26,6 +26,10 @@ lint: .venv/develop ## format, rules, types and import directions
 bench: .venv/develop ## measure the renderer, side by side with plain Python and C
 	.venv/bin/python benchmarks/kernel.py
 
+screenshot: .venv/develop ## make the picture of the gallery in the README
+	@tests/install-servers
+	@.venv/bin/python tests/screenshot.py
+
 lock: .venv/develop ## pin the newest versions of all dependencies
 	.venv/bin/uv pip compile -U -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	  pyproject.toml -o requirements.txt
@@ -50,4 +54,4 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help setup run test chaos lint bench lock clean
+.PHONY: help setup run test chaos lint bench screenshot lock clean

@@ -43,5 +43,7 @@ contract = schemathesis.pytest.from_fixture("schema")
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_api_keeps_to_its_description(case):
     if isinstance(case.body, dict):
-        case.body["count"] = min(case.body.get("count", 1), 5) if isinstance(case.body.get("count", 1), int) else case.body["count"]
+        case.body["count"] = (
+            min(case.body.get("count", 1), 5) if isinstance(case.body.get("count", 1), int) else case.body["count"]
+        )
     case.call_and_validate(checks=CHECKS, timeout=30)

@@ -176,7 +176,9 @@ def test_a_wrong_wish_is_a_problem_that_names_the_field(api, wish, fields):
     problem(api.post("/v1/fractals", json=wish), 422, *fields)
 
 
-@pytest.mark.parametrize("body", [b"{", b'{"cx": 1e999, "cy": 1}', b'{"cx": NaN, "cy": 0}', b"\xff\xfe", b"[" * 50_000])
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"cx": 1e999, "cy": 1}', b'{"cx": NaN, "cy": 0}', b"\xff\xfe", b"[" * 50_000]
+)
 def test_what_is_not_json_is_a_problem(api, body):
     answer = api.post("/v1/fractals", content=body, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422)
@@ -206,7 +208,8 @@ def raw(url, request):
 
 
 @pytest.mark.parametrize(
-    "path", ["/../../../../etc/passwd", "/static/../../settings.py", "//etc/passwd", "/static//etc/passwd", "/%2e%2e/"]
+    "path",
+    ["/../../../../etc/passwd", "/static/../../settings.py", "//etc/passwd", "/static//etc/passwd", "/%2e%2e/"],
 )
 def test_no_path_leaves_the_folders(running, path):
     answer = raw(running.url, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
@@ -217,7 +220,15 @@ def test_no_path_leaves_the_folders(running, path):
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=201", "limit=x", "status=lost", "older=x", "newer=1_2", "older=" + "9" * 20 + "_" + str(uuid4())],
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "status=lost",
+        "older=x",
+        "newer=1_2",
+        "older=" + "9" * 20 + "_" + str(uuid4()),
+    ],
 )
 def test_a_wrong_query_is_a_problem_that_names_the_field(api, query):
     problem(api.get(f"/v1/fractals?{query}"), 422, query.partition("=")[0])
@@ -331,7 +342,7 @@ def test_events_tell_what_is_recorded_and_what_is_done(running, api):
     assert len(numbers) > 1
     again = []
     events(running.url, again, lambda got: any(e.get("id") == numbers[-1] for e in got), numbers[0])
-    assert [event["id"] for event in again if "id" in event][0] > numbers[0]
+    assert next(event["id"] for event in again if "id" in event) > numbers[0]
 
 
 def test_a_stop_ends_the_streams(tmp_path):
@@ -421,12 +432,14 @@ def test_without_a_broker_tasks_are_recorded_and_sent_later(rabbitmq, tmp_path):
     with System(tmp_path, f"amqp://guest:guest@127.0.0.1:{port}//") as system:
         process = system.start("oat", "web", "--port", 0)
         url = wait_until(
-            lambda: (found := re.search(r"is at (http://\S+)/", process.log.read_text())) and found[1], "the gallery"
+            lambda: (found := re.search(r"is at (http://\S+)/", process.log.read_text())) and found[1],
+            "the gallery",
         )
         problem(httpx.get(f"{url}/readyz"), 503)
         assert httpx.get(f"{url}/healthz").status_code == 200
         answer = wait_until(
-            lambda: (a := httpx.post(f"{url}/v1/fractals", json=SMALL | {"count": 3})).is_success and a, "the tables"
+            lambda: (a := httpx.post(f"{url}/v1/fractals", json=SMALL | {"count": 3})).is_success and a,
+            "the tables",
         )
         assert len(answer.json()["fractals"]) == 3
         now = httpx.get(f"{url}/v1/statistics").json()
@@ -466,7 +479,8 @@ def test_a_database_that_is_away_is_a_problem_soon(tmp_path):
     with System(tmp_path, None, url) as system:
         process = system.start("oat", "web", "--port", 0)
         url = wait_until(
-            lambda: (found := re.search(r"is at (http://\S+)/", process.log.read_text())) and found[1], "the gallery"
+            lambda: (found := re.search(r"is at (http://\S+)/", process.log.read_text())) and found[1],
+            "the gallery",
         )
         answer = httpx.get(f"{url}/v1/fractals", timeout=60)
         assert "secretsecret" not in problem(answer, 503)
@@ -501,7 +515,8 @@ def test_oat_run_shows_its_gallery_until_it_is_interrupted(tmp_path):
     with System(tmp_path) as system:
         process = system.start("oat", "run", "--tasks", 3, "--port", 0)
         url = wait_until(
-            lambda: (found := re.search(r"gallery\s+(http://\S+)/", process.log.read_text())) and found[1], "the gallery"
+            lambda: (found := re.search(r"gallery\s+(http://\S+)/", process.log.read_text())) and found[1],
+            "the gallery",
         )
         wait_until(lambda: httpx.get(f"{url}/v1/statistics").json()["done"] == 3, "three images")
         wait_until(lambda: "until Ctrl-C" in process.log.read_text(), "the end of the run")

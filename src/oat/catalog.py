@@ -262,34 +262,48 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+def _stretches(ascending: bool) -> tuple[sa.Select[Any], sa.Select[Any], sa.Select[Any]]:
+    """Return the queries for the records of one state: from the start, and the two that follow a place.
+
+    A whole set of tasks is recorded at one moment, so first come those of the moment of the place, ordered by
+    UUID, and then the rest. (One query for both, by a row value or an OR, is a full scan on some database.)
+    """
+    created_at, uuid = fractals.c.created_at, fractals.c.uuid
+    order = (created_at, uuid) if ascending else (created_at.desc(), uuid.desc())
+    moment: sa.BindParameter[datetime] = sa.bindparam("moment")
+    key: sa.BindParameter[str] = sa.bindparam("key")
+    start = sa.select(fractals).where(fractals.c.status == sa.bindparam("state"))
+    start = start.order_by(*order).limit(sa.bindparam("most", type_=sa.Integer))
+    return (
+        start,
+        start.where(created_at == moment, uuid > key if ascending else uuid < key),
+        start.where(created_at > moment if ascending else created_at < moment),
+    )
+
+
+_STRETCHES = {ascending: _stretches(ascending) for ascending in (True, False)}
+"""Made once: putting a query together takes longer than running it."""
+
+
 def _next(
     connection: sa.Connection, status: Status, place: Cursor | None, ascending: bool, limit: int
 ) -> list[Fractal]:
-    """Return up to `limit` records of one state that follow `place`, each query one stretch of the index.
-
-    A whole set of tasks is recorded at one moment, so first come those of the moment of `place`, ordered by UUID.
-    (One query for both, by a row value or an OR, is a full scan on one database or the other.)
-    """
-    table = fractals.c
-    order = [column if ascending else column.desc() for column in (table.created_at, table.uuid)]
-    query = sa.select(fractals).where(table.status == status).order_by(*order)
-    if place is None:
-        stretches = [query]
-    else:
-        moment, uuid = place.created_at, str(place.uuid)
-        stretches = [
-            query.where(table.created_at == moment, table.uuid > uuid if ascending else table.uuid < uuid),
-            query.where(table.created_at > moment if ascending else table.created_at < moment),
-        ]
+    """Return up to `limit` records of one state that follow `place`."""
+    start, *following = _STRETCHES[ascending]
+    values: dict[str, Any] = {"state": status}
+    if place is not None:
+        values |= {"moment": place.created_at, "key": str(place.uuid)}
     found: list[Fractal] = []
-    for stretch in stretches:
+    for query in following if place else [start]:
         if left := limit - len(found):
-            found += map(_fractal, connection.execute(stretch.limit(left)).mappings())
+            found += map(_fractal, connection.execute(query, values | {"most": left}).mappings())
     return found
 
 
 def _fractal(row: sa.RowMapping) -> Fractal:
-    times: dict[str, Any] = {
-        name: row[name] and row[name].replace(tzinfo=UTC) for name in ("created_at", "sent_at", "finished_at")
+    times = {
+        name: moment and moment.replace(tzinfo=UTC)
+        for name in ("created_at", "sent_at", "finished_at")
+        for moment in [row[name]]
     }
     return Fractal.model_validate({**row, **times})
