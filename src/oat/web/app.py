@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from oat.settings import Settings
 from oat.web import api, metrics, pages, problems
 from oat.web.backend import Access, Backend
+from oat.web.cache import Cache
 from oat.web.guard import Guard
 
 health = APIRouter(include_in_schema=False, default_response_class=PlainTextResponse)
@@ -76,4 +77,4 @@ def _describe_problems(app: FastAPI) -> None:
 
 def guarded(backend: Backend, settings: Settings) -> Guard:
     """Return the application on `backend`, as the world may see it."""
-    return Guard(application(backend), settings)
+    return Guard(Cache(application(backend)), settings)

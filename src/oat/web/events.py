@@ -27,8 +27,8 @@ LOOK = 1.0
 REST = 20
 """How many times as long as a look takes nobody looks again: that shall not load a large database."""
 
-MOST = 100
-"""Fractals told of one look. A busy system finishes more; the statistics count them all."""
+MOST = 24
+"""Fractals told of one look, a page of the gallery. A busy system finishes more; the statistics count them all."""
 
 OVERLAP = timedelta(seconds=10)
 """How far a look reaches back behind the one before: a transaction shows when it ends, not when it begins."""
