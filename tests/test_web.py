@@ -245,7 +245,9 @@ def test_a_long_request_is_refused_however_it_comes(running, api):
 
 def test_unknown_paths_and_methods(api):
     problem(api.get("/v1/nothing"), 404)
-    problem(api.put("/v1/fractals"), 405)
+    refused = api.put("/v1/fractals")
+    problem(refused, 405)
+    assert refused.headers["allow"] == "GET, POST"
     page = api.get("/nothing", headers={"accept": "text/html"})
     assert page.status_code == 404
     assert page.headers["content-type"].startswith("text/html")

@@ -59,10 +59,10 @@ def application(backend: Backend) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     app.state.backend = backend
-    problems.install(app)
-    app.include_router(api.router)
-    app.include_router(pages.router)
-    app.include_router(health)
+    routers = api.router, pages.router, health
+    problems.install(app, [route for router in routers for route in router.routes])
+    for router in routers:
+        app.include_router(router)
     app.mount("/static/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     _describe_problems(app)

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from oat.catalog import ConflictError, NotFoundError
 from oat.schema import DatabaseError
@@ -79,8 +80,8 @@ def field_errors(faults: Sequence[Any]) -> list[FieldError]:
     ]
 
 
-def install(app: FastAPI) -> None:
-    """Have all that goes wrong in `app` answered with a problem."""
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Have all that goes wrong in `app`, which has these `routes`, answered with a problem."""
 
     @app.exception_handler(ProblemError)
     async def told(request: Request, error: ProblemError) -> Response:
@@ -98,7 +99,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        return problem(request, error.status_code, str(error.detail), headers=dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # Starlette names the methods of one route only
+            same_path = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
+            methods = {method for route in same_path for method in getattr(route, "methods", None) or ()}
+            headers["Allow"] = ", ".join(sorted(methods))
+        return problem(request, error.status_code, str(error.detail), headers=headers)
 
     @app.exception_handler(NotFoundError)
     async def not_found(request: Request, error: NotFoundError) -> Response:
