@@ -34,7 +34,7 @@ class Publisher:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stopping = threading.Event()
-        self._broker = Broker(settings.broker_url, self._stopping)
+        self._broker = Broker(settings, self._stopping)
         self._database = Database(settings.database_url, self._stopping)
         self._pending: deque[Task] = deque(maxlen=MOST)
         self._ended = threading.Event()
