@@ -11,9 +11,6 @@ from oat.web.app import guarded
 from oat.web.backend import Backend
 from oat.web.guard import is_loopback
 
-MAX_HEAD = 16 * 1024
-"""Bytes of the first line and the headers of a request."""
-
 GRACE = 5
 """Seconds that open requests may take to end."""
 
@@ -60,7 +57,7 @@ class Web:
         app = guarded(self._backend, settings)
         config = uvicorn.Config(
             app, log_config=None, log_level="warning", access_log=False, server_header=False,
-            proxy_headers=False, timeout_graceful_shutdown=GRACE, h11_max_incomplete_event_size=MAX_HEAD,
+            proxy_headers=False, timeout_graceful_shutdown=GRACE,
         )  # fmt: skip
         self._server = _Server(config, self._backend)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
