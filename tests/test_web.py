@@ -1,5 +1,6 @@
 """The API and the pages over HTTP, as `oat web` serves them."""
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -348,6 +349,35 @@ def test_events_tell_what_is_recorded_and_what_is_done(running, api):
     again = []
     events(running.url, again, lambda got: any(e.get("id") == numbers[-1] for e in got), numbers[0])
     assert next(event["id"] for event in again if "id" in event) > numbers[0]
+
+
+def test_two_hundred_streams_hear_of_every_picture(running):
+    host, port = running.url.removeprefix("http://").split(":")
+
+    async def listen(ready, wanted):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        heard = await reader.readuntil(b"event: statistics")
+        ready.release()
+        while not (wanted and all(f'"uuid":"{uuid}","status":"done"'.encode() in heard for uuid in wanted)):
+            got = await reader.read(1 << 16)
+            assert got, "the stream ended"
+            heard += got
+        writer.close()
+
+    async def all_of_them():
+        ready, wanted = asyncio.Semaphore(0), []
+        async with asyncio.timeout(80), asyncio.TaskGroup() as group, httpx.AsyncClient(timeout=60) as client:
+            for _ in range(200):
+                group.create_task(listen(ready, wanted))
+            for _ in range(200):
+                await ready.acquire()
+            answer = await client.post(f"{running.url}/v1/fractals", json=SMALL | {"count": 10})
+            wanted += [fractal["uuid"] for fractal in answer.json()["fractals"]]
+            pages = [await client.get(f"{running.url}{path}") for path in ("/", "/v1/fractals", "/system") * 10]
+            assert {page.status_code for page in pages} == {200}
+
+    asyncio.run(all_of_them())
 
 
 def test_a_stop_ends_the_streams(tmp_path):

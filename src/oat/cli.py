@@ -152,7 +152,6 @@ def web(
     settings = make_settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
     _log_places("web", settings)
     service = Web(settings, host, port)
-    os.nice(int(os.environ.get("XNICE", "10")))  # looking gives way to rendering
     log.info("the gallery is at %s", service.url)
     _serve(service, settings)
 

@@ -1,4 +1,4 @@
-"""A cache of what many look at: the answers of half a second, so that a crowd costs little more than one.
+"""A cache of what many look at: the answers of a second, so that a crowd costs little more than one.
 
 Whatever changes something through this process empties it.
 """
@@ -7,7 +7,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-TTL = 0.5
+TTL = 1.0
 """Seconds that an answer is given again."""
 
 MOST = 256
