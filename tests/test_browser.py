@@ -12,8 +12,6 @@ from playwright.sync_api import expect
 from system import System
 from test_web import SMALL, refuse
 
-pytestmark = pytest.mark.timeout(100)
-
 SCREENSHOTS = Path(__file__).parent.parent / "build" / "screenshots"
 
 PHONE = {"width": 375, "height": 740}

@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import subprocess
+from uuid import UUID
 
 import pytest
 
@@ -12,8 +13,6 @@ from oat.web.format import number, seconds, size
 from servers import free_port, wait_until
 from system import BIN, System
 from test_web import TOKEN, refuse
-
-pytestmark = pytest.mark.timeout(100)
 
 SMALL = ("--width", 20, "--height", 10, "--iterations", 50)
 
@@ -50,16 +49,15 @@ def test_everything_from_create_to_delete(tmp_path, how):
             assert max(map(len, table.splitlines())) <= 80
             assert "checksum" in call(system, "show", uuid)
             assert "unacknowledged" in call(system, "status")
+            assert "only what has failed" in fails(system, "retry", uuid)
         assert call(system, "get", uuid).strip() == f"{uuid}.png"
         assert (tmp_path / f"{uuid}.png").read_bytes() == (system.images / f"{uuid}.png").read_bytes()
-        assert "only what has failed" in fails(system, "retry", uuid)
         refuse(system, uuid)
         call(system, "retry", uuid)
         system.wait_for(3)
         status = json.loads(call(system, "status", "--json"))
         assert (status["done"], status["waiting"], status["queued"]) == (3, 0, 0)
         call(system, "delete", uuid, created[1]["uuid"])
-        assert "no fractal" in fails(system, "show", uuid)
         system.audit(1)
 
 
@@ -68,8 +66,8 @@ def test_what_is_wrong_is_one_clear_line(tmp_path):
         url = f"http://127.0.0.1:{free_port()}"
         assert url in fails(system, "list", "--api-url", url)
         assert "limit" in fails(system, "create", "--width", 99_999)
+        assert "no fractal" in fails(system, "show", UUID(int=0))
         assert "UUID" in fails(system, "show", "nonsense").upper()
-        fails(system, "list", "--api-url", "no address")
 
 
 def test_the_token_is_sent_and_asked_for(tmp_path):

@@ -22,8 +22,6 @@ from oat.web.wishes import Wish
 from servers import free_port, wait_until
 from system import System, terminate
 
-pytestmark = pytest.mark.timeout(100)
-
 TOKEN = "a token of 24 characters"
 SMALL = {"width": 24, "height": 16, "iterations": 64}
 

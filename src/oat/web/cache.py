@@ -4,6 +4,7 @@ Whatever changes something through this process empties it.
 """
 
 import time
+from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,12 +23,14 @@ class Cache:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._answers: dict[tuple[str, bytes], tuple[float, list[Message]]] = {}
+        self._changes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in PATHS:
             await self._app(scope, receive, send)
             if scope["type"] == "http" and scope["method"] != "GET":
+                self._changes += 1
                 self._answers.clear()
             return
         key = scope["path"], scope["query_string"]
@@ -42,9 +45,10 @@ class Cache:
             answer.append(message)
             await send(message)
 
-        started = time.monotonic()
+        started, changes = time.monotonic(), self._changes
         await self._app(scope, receive, send_and_keep)
-        if answer and answer[0].get("status") == 200:  # noqa: PLR2004 (nothing else is worth it)
+        good = answer and answer[0].get("status") == HTTPStatus.OK
+        if good and changes == self._changes:
             if len(self._answers) >= MOST:
                 self._answers.clear()
             self._answers[key] = started + TTL, [{**message} for message in answer]
