@@ -33,15 +33,15 @@ def record(catalog, count):
 
 def everything(catalog, limit, **filters):
     """Walk to the last page and back, and return what was seen on the way there."""
-    page, there, pages = catalog.page(limit, **filters), [], []
+    page, there, pages = catalog.browse(limit, **filters), [], []
     while True:
         there += page.fractals
         pages.append([fractal.uuid for fractal in page.fractals])
         if page.older is None:
             break
-        page = catalog.page(limit, older=Cursor.parse(str(page.older)), **filters)
+        page = catalog.browse(limit, older=Cursor.parse(str(page.older)), **filters)
     for expected in reversed(pages[:-1]):
-        page = catalog.page(limit, newer=Cursor.parse(str(page.newer)), **filters)
+        page = catalog.browse(limit, newer=Cursor.parse(str(page.newer)), **filters)
         assert [fractal.uuid for fractal in page.fractals] == expected
     assert page.newer is None
     return there
@@ -61,19 +61,19 @@ def test_pages_show_every_record_once_newest_first_in_both_directions(catalog):
 
 def test_a_page_of_newer_ones_is_full_when_the_start_is_near(catalog):
     record(catalog, 10)
-    second = catalog.page(6, older=catalog.page(6).older)
+    second = catalog.browse(6, older=catalog.browse(6).older)
     record(catalog, 1)
-    first = catalog.page(6, newer=second.newer)
+    first = catalog.browse(6, newer=second.newer)
     assert len(first.fractals) == 6
-    assert catalog.page(8, newer=second.newer).fractals == catalog.page(8).fractals
+    assert catalog.browse(8, newer=second.newer).fractals == catalog.browse(8).fractals
 
 
 def test_a_page_goes_on_where_a_deleted_record_was(catalog):
     uuids = record(catalog, 6)
     catalog.apply([Result(uuid=uuid, **DONE) for uuid in uuids])
-    first = catalog.page(3)
+    first = catalog.browse(3)
     catalog.delete(first.fractals[-1].uuid)
-    rest = catalog.page(3, older=first.older)
+    rest = catalog.browse(3, older=first.older)
     assert len(rest.fractals) == 3
     assert not {f.uuid for f in rest.fractals} & {f.uuid for f in first.fractals}
 
@@ -140,14 +140,14 @@ def test_a_deep_page_reads_no_more_rows_than_the_first(catalog):
     """Each query of a page is one stretch of an index, on every database: as its own plan says."""
     uuids = record(catalog, 95) + record(catalog, 205)  # the page begins in one set and ends in the other
     catalog.apply([Result(uuid=uuid, **DONE) for uuid in uuids])
-    place = Cursor.of(catalog.page(200).fractals[-1])
+    place = Cursor.of(catalog.browse(200).fractals[-1])
     statements = []
 
     @sa.event.listens_for(catalog._engine, "before_cursor_execute")
     def note(_connection, _cursor, statement, parameters, *_):
         statements.append((statement, parameters))
 
-    catalog.page(10, Status.DONE, older=place)
+    catalog.browse(10, Status.DONE, older=place)
     queries = [each for each in statements if "FROM fractals" in each[0]]
     assert len(queries) == 2
     with catalog._engine.connect() as connection:

@@ -132,7 +132,7 @@ class Catalog(Database):
         found = {row["uuid"]: _fractal(row) for row in rows}
         return [found[str(uuid)] for uuid in uuids if str(uuid) in found]
 
-    def page(
+    def browse(
         self, limit: int, status: Status | None = None, older: Cursor | None = None, newer: Cursor | None = None
     ) -> Page:
         """Return up to `limit` records, newest first.
@@ -155,7 +155,7 @@ class Catalog(Database):
         more = len(found) > limit
         if ascending:
             if not more:  # the start is near: show all of the first page
-                return self.page(limit, status)
+                return self.browse(limit, status)
             shown = found[limit - 1 :: -1]
             return Page(shown, Cursor.of(shown[0]), Cursor.of(shown[-1]))
         shown = found[:limit]

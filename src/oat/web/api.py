@@ -60,7 +60,7 @@ def list_fractals(
     newer: Place = None,
 ) -> FractalPage:
     """List the fractals, newest first."""
-    page = backend.catalog.page(limit, status, Cursor.parse(older), Cursor.parse(newer))
+    page = backend.catalog.browse(limit, status, Cursor.parse(older), Cursor.parse(newer))
     return FractalPage(
         fractals=page.fractals,
         newer=None if page.newer is None else str(page.newer),

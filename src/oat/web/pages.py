@@ -44,7 +44,7 @@ async def gallery(
     """The gallery: the images, or the records of another state."""
     state = None if status == "all" else Status(status)
     page = await run_in_threadpool(
-        backend.catalog.page, ON_A_PAGE, state, Cursor.parse(older), Cursor.parse(newer)
+        backend.catalog.browse, ON_A_PAGE, state, Cursor.parse(older), Cursor.parse(newer)
     )
     return render(
         request,
