@@ -33,15 +33,25 @@ lint: .venv/develop ## format, rules, types and import directions
 bench: .venv/develop ## measure the renderer, side by side with plain Python and C
 	.venv/bin/python benchmarks/kernel.py
 
+bench-load: .venv/bench ## measure the pipeline, side by side with Celery and dramatiq
+	@tests/install-servers
+	.venv/bin/python benchmarks/load.py
+
 simulation: .venv/develop ## measure what an image costs, predict the speed of 1 to 4 workers, and compare
 	@tests/install-servers
 	.venv/bin/python benchmarks/simulation.py
+
+screenshot: .venv/develop ## make the picture of the gallery in the README
+	@tests/install-servers
+	@.venv/bin/python tests/screenshot.py
 
 lock: .venv/develop ## pin the newest versions of all dependencies
 	.venv/bin/uv pip compile -U -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	  pyproject.toml -o requirements.txt
 	.venv/bin/uv pip compile -U -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	  pyproject.toml --group dev -o requirements-dev.txt
+	.venv/bin/uv pip compile -U -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+	  pyproject.toml --group dev --group bench -o requirements-bench.txt
 
 clean: ## remove what the other targets made
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -61,4 +71,9 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help setup run test chaos test-vagrant test-cluster lint bench simulation lock clean
+.venv/bench: .venv/develop requirements-bench.txt
+	@echo "Setting up .venv with the peers for comparison"
+	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@touch $@
+
+.PHONY: help setup run test chaos test-vagrant test-cluster lint bench bench-load simulation screenshot lock clean

@@ -10,6 +10,13 @@ from servers import MariaDB, MissingError, PostgreSQL, RabbitMQ, SeaweedFS
 from system import System
 
 
+def _left_out(missing):
+    if os.environ.get("CI") == "true":
+        raise MissingError(missing)
+    warnings.warn(f"LEFT OUT: tests that need {missing}, which is not installed here", stacklevel=1)
+    pytest.skip(f"{missing} is not installed; tests/install-servers brings it")
+
+
 def _private(kind):
     with tempfile.TemporaryDirectory(prefix="oat-") as folder:
         Path(folder).chmod(0o755)
@@ -17,10 +24,7 @@ def _private(kind):
         try:
             server.start()
         except MissingError as missing:
-            if os.environ.get("CI") == "true":
-                raise
-            warnings.warn(f"LEFT OUT: tests that need {missing}, which is not installed here", stacklevel=1)
-            pytest.skip(f"{missing} is not installed; tests/install-servers brings it")
+            _left_out(str(missing))
         try:
             yield server
         finally:
@@ -53,6 +57,25 @@ def bucket(seaweedfs, monkeypatch):
     for name, value in seaweedfs.variables.items():
         monkeypatch.setenv(name, value)
     return f"s3://{seaweedfs.BUCKET}/{uuid4().hex[:8]}"
+
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The system's Chromium, which talks to nobody but us."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 (only here)
+
+    if not CHROMIUM.exists():
+        _left_out("chromium")
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic", *quiet]
+        )
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import amqp
+import httpx
 import sqlalchemy as sa
 
 from oat.broker import Broker
@@ -76,6 +77,19 @@ class System:
         process.log = log
         self.processes.append(process)
         return process
+
+    def gallery(self, *arguments):
+        """Start `oat web` on a free port and return its address once it is ready."""
+        process = self.start("oat", "web", "--port", 0, *arguments)
+        address = re.compile(r"the gallery is at (http://\S+?)/$", re.MULTILINE)
+
+        def ready():
+            assert process.poll() is None, process.log.read_text()
+            if found := address.search(process.log.read_text()):
+                return httpx.get(f"{found[1]}/readyz").is_success and found[1]
+            return None
+
+        return wait_until(ready, "the gallery")
 
     def call(self, command, *arguments):
         """Run a command to its end."""

@@ -1,14 +1,16 @@
 """The commands: `oat-producer`, `oat-worker`, `oat-tracker`, and `oat` with all of them."""
 
+import contextlib
 import json
 import logging
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, Protocol
+from typing import Annotated, NoReturn, Protocol
 from uuid import UUID
 
 import typer
@@ -18,48 +20,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from typer.exceptions import TyperException
 
+from oat import client, metrics
 from oat.audit import Audit, Report
 from oat.broker import DEAD_LETTERS, RESULTS, TASKS, BrokerError
 from oat.messages import InvalidMessageError, Task, check_limits
+from oat.options import BrokerUrl, DatabaseUrl, LogFile, MetricsPort, Target, make_settings
 from oat.producer import Producer, Ranges
 from oat.schema import DatabaseError, Status
-from oat.settings import Settings, SettingsError, configure_logging, data_folder, mask_password
+from oat.settings import Settings, SettingsError, data_folder, mask_password
 
 log = logging.getLogger(__name__)
 
-BrokerUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar="OAT_BROKER_URL",
-        help="The broker: amqp://user:password@host:5672/, or filesystem:///folder; unset, a folder of yours.",
-        show_default=False,
-    ),
-]
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        envvar="OAT_DATABASE_URL",
-        help="The database: mysql+pymysql://…, postgresql+psycopg://… or sqlite:///file; unset, a file of yours.",
-        show_default=False,
-    ),
-]
-LogFile = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="OAT_LOG_FILE",
-        dir_okay=False,
-        help="Write the log to this file instead of the terminal.",
-        show_default=False,
-    ),
-]
-Target = Annotated[
-    str | None,
-    typer.Option(
-        envvar="OAT_TARGET",
-        help="Where the images go: a folder, or s3://bucket/prefix; unset, a folder of yours.",
-        show_default=False,
-    ),
-]
 Threads = Annotated[
     int,
     typer.Option(min=1, max=256, help="How many images to render at once.", show_default="one a core"),
@@ -106,6 +77,7 @@ def producer(
     broker_url: BrokerUrl = None,
     database_url: DatabaseUrl = None,
     log_file: LogFile = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Make up random tasks, record each in the database and push it to the workers."""
     ranges = Ranges(
@@ -119,10 +91,12 @@ def producer(
         ya=(min_ya, max_ya),
         yb=(min_yb, max_yb),
     )
-    settings = _settings(broker_url=broker_url, database_url=database_url, log_file=log_file)
+    settings = make_settings(
+        broker_url=broker_url, database_url=database_url, log_file=log_file, metrics_port=metrics_port
+    )
     _check(ranges, settings)
     _log_places("producer", settings)
-    _serve(Producer(settings, ranges, seed, one_shot))
+    _serve(Producer(settings, ranges, seed, one_shot), settings)
 
 
 def worker(
@@ -131,27 +105,69 @@ def worker(
     broker_url: BrokerUrl = None,
     database_url: DatabaseUrl = None,
     log_file: LogFile = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Take tasks, render their images, and push results. Start as many workers as you like."""
     from oat.worker import Worker  # noqa: PLC0415 (it loads the compiler, which the others do without)
 
-    settings = _settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
+    settings = make_settings(
+        broker_url=broker_url, database_url=database_url, target=target,
+        log_file=log_file, metrics_port=metrics_port,
+    )  # fmt: skip
     _log_places("worker", settings)
-    _serve(Worker(settings, threads))
+    _serve(Worker(settings, threads), settings)
 
 
-def tracker(broker_url: BrokerUrl = None, database_url: DatabaseUrl = None, log_file: LogFile = None) -> None:
+def tracker(
+    broker_url: BrokerUrl = None,
+    database_url: DatabaseUrl = None,
+    log_file: LogFile = None,
+    metrics_port: MetricsPort = None,
+) -> None:
     """Take results and update the records; send again what was lost on the way."""
     from oat.tracker import Tracker  # noqa: PLC0415 (as above)
 
-    settings = _settings(broker_url=broker_url, database_url=database_url, log_file=log_file)
+    settings = make_settings(
+        broker_url=broker_url, database_url=database_url, log_file=log_file, metrics_port=metrics_port
+    )
     _log_places("tracker", settings)
-    _serve(Tracker(settings))
+    _serve(Tracker(settings), settings)
+
+
+def web(
+    host: Annotated[
+        str, typer.Option(envvar="OAT_HOST", help="The address; any but this machine's own needs OAT_API_TOKEN.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="OAT_PORT", min=0, max=65535, help="The port; 0 takes a free one.")
+    ] = 8080,
+    target: Target = None,
+    broker_url: BrokerUrl = None,
+    database_url: DatabaseUrl = None,
+    log_file: LogFile = None,
+) -> None:
+    """Show the gallery and the system at work in a browser, and serve the API."""
+    from oat.web.service import Web  # noqa: PLC0415 (as above)
+
+    settings = make_settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
+    _log_places("web", settings)
+    service = Web(settings, host, port)
+    log.info("the gallery is at %s", service.url)
+    _serve(service, settings)
 
 
 def run(
     tasks: Annotated[int, typer.Option(min=1, max=100_000, help="How many images to make.")] = 24,
     threads: Threads = CORES,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Serve the gallery on this port, until Ctrl-C; 0 takes a free one.",
+            show_default=False,
+        ),
+    ] = None,
     target: Target = None,
     seed: Seed = None,
     broker_url: BrokerUrl = None,
@@ -162,7 +178,7 @@ def run(
     from oat.julia import warm_up  # noqa: PLC0415 (as above)
     from oat.run import Run  # noqa: PLC0415 (as above)
 
-    settings = _settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
+    settings = make_settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
     if log_file is None:
         logging.getLogger().setLevel(logging.WARNING)
     console = Console()
@@ -172,25 +188,32 @@ def run(
         warm_up()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     columns = TextColumn("Rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Run(settings, tasks, threads, seed) as job, Progress(*columns, console=console) as bar:
-        images = bar.add_task("images", total=tasks)
-        while not (state := job.progress()).finished:
-            bar.update(images, completed=state.done + state.failed)
-            time.sleep(0.05)
-        bar.update(images, completed=tasks)
-    sheet = data_folder() / "contact-sheet.png"
-    sheet.parent.mkdir(parents=True, exist_ok=True)
-    job.contact_sheet(sheet)
-    table = Table(show_header=False)
-    for row in (
-        ("done", f"{state.done} of {tasks}"),
-        ("failed", str(state.failed)),
-        ("speed", f"{state.done / state.seconds:.1f} images/s with {threads} thread(s)"),
-        ("images", settings.target),
-        ("all on one sheet", str(sheet)),
-    ):
-        table.add_row(*row)
-    console.print(table)
+    with _gallery(settings, port) as url, Run(settings, tasks, threads, seed) as job:
+        if url:
+            console.print(f"gallery  {url}", soft_wrap=True)
+        with Progress(*columns, console=console) as bar:
+            images = bar.add_task("images", total=tasks)
+            while not (state := job.progress()).finished:
+                bar.update(images, completed=state.done + state.failed)
+                time.sleep(0.05)
+            bar.update(images, completed=tasks)
+        sheet = data_folder() / "contact-sheet.png"
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        job.contact_sheet(sheet)
+        table = Table(show_header=False)
+        for row in (
+            ("done", f"{state.done} of {tasks}"),
+            ("failed", str(state.failed)),
+            ("speed", f"{state.done / state.seconds:.1f} images/s with {threads} thread(s)"),
+            ("images", settings.target),
+            ("all on one sheet", str(sheet)),
+        ):
+            table.add_row(*row)
+        console.print(table)
+        if url:
+            console.print("The gallery is open until Ctrl-C.")
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.pause()
     if state.failed:
         raise typer.Exit(1)
 
@@ -203,7 +226,7 @@ def audit(
     log_file: LogFile = None,
 ) -> None:
     """Compare records, images and queues; exit with 1 if anything does not add up."""
-    settings = _settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
+    settings = make_settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
     columns = TextColumn("Comparing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         records = bar.add_task("records", total=None)
@@ -237,6 +260,24 @@ def _print_report(report: Report, settings: Settings) -> None:
     print("\nThis does not add up." if report.problems else "\nEverything adds up.")
 
 
+@contextlib.contextmanager
+def _gallery(settings: Settings, port: int | None) -> Iterator[str | None]:
+    """Serve the gallery in a thread of its own, if there is a `port` for it, and yield its URL."""
+    if port is None:
+        yield None
+        return
+    from oat.web.service import Web  # noqa: PLC0415 (as above)
+
+    service = Web(settings, "127.0.0.1", port)
+    thread = threading.Thread(target=service.run, name="web")
+    thread.start()
+    try:
+        yield service.url
+    finally:
+        service.stop()
+        thread.join()
+
+
 def _application(**commands: Callable[..., None]) -> typer.Typer:
     application = typer.Typer(
         no_args_is_help=len(commands) > 1,
@@ -250,7 +291,13 @@ def _application(**commands: Callable[..., None]) -> typer.Typer:
 
 def main() -> NoReturn:
     """`oat`."""
-    _main(_application(run=run, producer=producer, worker=worker, tracker=tracker, audit=audit))
+    _main(
+        _application(
+            run=run, producer=producer, worker=worker, tracker=tracker, web=web, audit=audit,
+            create=client.create, list=client.list_, show=client.show, get=client.get,
+            delete=client.delete, retry=client.retry, status=client.status,
+        )
+    )  # fmt: skip
 
 
 def producer_main() -> NoReturn:
@@ -272,7 +319,7 @@ def _main(application: typer.Typer) -> NoReturn:
     """Run the command; whatever goes wrong for a known reason is one line."""
     try:
         status = application(standalone_mode=False)
-    except (TyperException, SettingsError, BrokerError, DatabaseError, OSError) as error:
+    except (TyperException, SettingsError, BrokerError, DatabaseError, client.ClientError, OSError) as error:
         usage = isinstance(error, TyperException | SettingsError)
         message = error.format_message() if hasattr(error, "format_message") else str(error)
         if message:
@@ -282,17 +329,6 @@ def _main(application: typer.Typer) -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _settings(**given: Any) -> Settings:
-    try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        fault = error.errors()[0]
-        name = "_".join(("OAT", *map(str, fault["loc"]))).upper()
-        raise typer.BadParameter(f"{name}: {fault['msg']}, not {fault['input']!r}") from None
-    configure_logging(settings.log_file)
-    return settings
 
 
 def _check(ranges: Ranges, settings: Settings) -> None:
@@ -329,8 +365,9 @@ def _log_places(service: str, settings: Settings) -> None:
         log.info("%s uses the %s %s", service, what, where)
 
 
-def _serve(service: Service) -> None:
+def _serve(service: Service, settings: Settings) -> None:
     """Run `service`; the first signal has it finish, a second one ends it at once."""
+    metrics.serve(settings)
     stopping = False
 
     def stop(number: int, _frame: object) -> None:

@@ -1,10 +1,12 @@
 """The database: the record of each task, and what is still to be published.
 
-With `schema`, the only module that knows SQLAlchemy.
+With `schema` and `catalog`, the only module that knows SQLAlchemy.
 """
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -87,14 +89,15 @@ class Database:
     """The records, behind one connection pool.
 
     Every method is one transaction. One that meets a lost connection or a deadlock is tried again, with growing
-    pauses and for as long as it takes, until `stopping` is set.
+    pauses, until `stopping` is set or `patience` seconds have passed: a service waits for as long as it takes.
 
     Raises:
         SettingsError: the URL is none, or of a database without a driver here.
     """
 
-    def __init__(self, url: str, stopping: threading.Event) -> None:
+    def __init__(self, url: str, stopping: threading.Event, patience: float = math.inf) -> None:
         self.stopping = stopping
+        self.patience = patience
         try:
             parsed = sa.make_url(url)
             self._engine = sa.create_engine(parsed, **_options(parsed))
@@ -261,11 +264,15 @@ class Database:
         """Close the connections."""
         self._engine.dispose()
 
-    def _run(self, work: Callable[[sa.Connection], T]) -> T:
-        pause = 0.1
+    def _read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work`, which changes nothing, beside whoever writes."""
+        return self._run(work, reading=True)
+
+    def _run(self, work: Callable[[sa.Connection], T], reading: bool = False) -> T:
+        pause, deadline = 0.1, time.monotonic() + self.patience
         while True:
             try:
-                with self._engine.begin() as connection:
+                with self._engine.connect().execution_options(reading=reading) as connection, connection.begin():
                     return work(connection)
             except DBAPIError as error:
                 reason = str(error.orig)
@@ -274,8 +281,8 @@ class Database:
                 passing = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
                 if not passing:
                     raise
-                if self.stopping.is_set():
-                    raise DatabaseError(f"stopped while the database {self.name} was not at hand") from error
+                if self.stopping.is_set() or time.monotonic() + pause > deadline:
+                    raise DatabaseError(f"the database {self.name} is not at hand: {reason}") from error
                 log.warning(
                     "the database %s is not at hand (%s); trying again in %.1f seconds",
                     self.name, " ".join(reason.split()), pause,
@@ -321,7 +328,8 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "begin")
     def on_begin(connection: sa.Connection) -> None:
         # A transaction that turns into a writer halfway would fail instead of waiting for its turn.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reading = connection.get_execution_options().get("reading")
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _is_refusal(error: DBAPIError) -> bool:

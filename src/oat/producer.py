@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from uuid import uuid4
 
-from oat import outbox
+from oat import metrics, outbox
 from oat.broker import Broker
 from oat.constant import pick
 from oat.database import Database
@@ -36,11 +36,11 @@ class Ranges:
     yb: tuple[float, float] = (0.5, 3.0)
 
 
-def make_up(ranges: Ranges, rng: random.Random) -> Task:
-    """Make up one task: a new UUID, and parameters that are `rng`'s to choose."""
+def make_up(ranges: Ranges, rng: random.Random, constant: tuple[float, float] | None = None) -> Task:
+    """Make up one task: a new UUID, and parameters that are `rng`'s to choose, c too unless `constant` is it."""
     width, height, iterations = (rng.randint(*r) for r in (ranges.width, ranges.height, ranges.iterations))
     xa, xb, ya, yb = (rng.uniform(*r) for r in (ranges.xa, ranges.xb, ranges.ya, ranges.yb))
-    cx, cy = pick(rng, xa, xb, ya, yb)
+    cx, cy = constant or pick(rng, xa, xb, ya, yb)
     return Task(
         uuid=uuid4(), width=width, height=height, iterations=iterations,
         xa=xa, xb=xb, ya=ya, yb=yb, cx=cx, cy=cy,
@@ -114,5 +114,6 @@ class Producer:
         for task in tasks:
             log.info("generated task: %s", task.model_dump())
         self.database.record(tasks)
+        metrics.PRODUCED.inc(count)
         self.produced += tasks
         self._unsent = tasks

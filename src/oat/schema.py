@@ -56,6 +56,8 @@ fractals = sa.Table(
     sa.Column("sent_at", _time, nullable=False),
     sa.Column("finished_at", _time),
     sa.Index("ix_fractals_status_sent_at", "status", "sent_at"),
+    sa.Index("ix_fractals_status_created_at", "status", "created_at", "uuid"),
+    sa.Index("ix_fractals_finished_at", "finished_at"),
 )
 
 outbox = sa.Table(

@@ -9,10 +9,10 @@ import re
 import time
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -57,6 +57,17 @@ class Settings(BaseSettings):
     resend_after: PositiveFloat = 60.0
     """Seconds without an answer, while the queues are empty, after which a task is sent again."""
     limits: Limits = Field(default_factory=Limits)
+    api_token: SecretStr | None = None
+    """What a request to the gallery or the API has to show; needed on any address but the loopback."""
+    public_reading: bool = False
+    """Whether one may look without the token."""
+    read_rate: str = "12000/minute"
+    """Requests of one address that only read."""
+    write_rate: str = "600/minute"
+    """Requests of one address that change something."""
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Where a service shows its metrics; unset, it doesn't."""
+    metrics_host: str = "127.0.0.1"
 
     @field_validator("target")
     @classmethod

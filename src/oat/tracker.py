@@ -5,7 +5,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from oat import outbox
+from oat import metrics, outbox
 from oat.broker import RESULTS, TASKS, Broker, Delivery
 from oat.database import Database
 from oat.messages import InvalidMessageError, Result, parse_result
@@ -78,6 +78,7 @@ class Tracker:
         self._arrived.append(_Held(delivery, result))
 
     def _bury(self, delivery: Delivery, reason: str) -> None:
+        metrics.REFUSED.inc()
         log.warning("refused a message that is no result of ours: %s", reason)
         self.broker.dead_letter(delivery.body, reason, lambda: self.broker.ack(delivery))
 
@@ -94,6 +95,7 @@ class Tracker:
         for held in batch:
             if held.result.uuid not in unknown:
                 _tell(held.result)
+                metrics.TRACKED.labels("failed" if held.result.error else "done").inc()
                 self.broker.ack(held.delivery)
             elif (tries := held.tries + 1) < TRIES:
                 self._orphans.append(_Held(held.delivery, held.result, tries))
@@ -109,6 +111,7 @@ class Tracker:
         self._housekeeping_due = now + min(5.0, self.settings.resend_after, self.settings.lease)
         if self.broker.size(TASKS) == self.broker.size(RESULTS) == 0 and not self._arrived:
             again, given_up = self.database.send_again(self.settings.resend_after)
+            metrics.SENT_AGAIN.inc(again)
             if again or given_up:
                 log.warning("%d task(s) without an answer are sent again, %d given up", again, given_up)
         if count := outbox.take_over(self.settings.lease, self.database, self.broker):

@@ -16,6 +16,7 @@ from itertools import chain, repeat
 from queue import Empty, SimpleQueue
 from uuid import UUID
 
+from oat import metrics
 from oat.broker import RESULTS, TASKS, Broker, Delivery
 from oat.julia import warm_up
 from oat.messages import MAX_REASON, InvalidMessageError, Result, Task, parse_task
@@ -165,6 +166,7 @@ class Worker:
 
     def _refuse(self, delivery: Delivery, uuid: UUID | None, reason: str) -> None:
         log.warning("refused a message: %s", reason)
+        metrics.REFUSED.inc()
         confirmed = partial(self.broker.ack, delivery)
         if uuid is not None:
             answer = Result(uuid=uuid, worker=self.worker, error=reason[:MAX_REASON])
@@ -202,6 +204,7 @@ class Worker:
                     started = time.perf_counter()
                     image = render_png(task)
                     duration = time.perf_counter() - started
+                    metrics.RENDERED.observe(duration)
                     log.info("task %s processed in %f seconds", task.uuid, duration)
                 place = self.store.put(task.uuid, image)
                 log.info("saved result of task %s to file %s", task.uuid, place)

@@ -1,0 +1,12 @@
+"""What the gallery asks: a page of one state, newest first, and what was finished lately."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Create both indices."""
+    op.create_index("ix_fractals_status_created_at", "fractals", ["status", "created_at", "uuid"])
+    op.create_index("ix_fractals_finished_at", "fractals", ["finished_at"])

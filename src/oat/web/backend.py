@@ -1,0 +1,87 @@
+"""The backend: what the API and the pages stand on, together."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from oat.catalog import Catalog, Fractal, NotFoundError
+from oat.schema import Status
+from oat.settings import Settings
+from oat.store import Store
+from oat.web.events import Events
+from oat.web.problems import ProblemError
+from oat.web.publisher import Publisher
+from oat.web.thumbnails import Thumbnails
+from oat.web.wishes import Wish
+
+
+class Backend:
+    """The records, the images, and the way to the broker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.catalog = Catalog(settings.database_url)
+        self.store = Store(settings.target)
+        self.thumbnails = Thumbnails(self.store)
+        self.publisher = Publisher(settings)
+        self.events = Events(self.catalog, self.publisher, settings.lease)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Publish and watch as long as this context is open."""
+        self.publisher.start()
+        watching = asyncio.create_task(self.events.watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            await asyncio.to_thread(self.publisher.stop)
+            self.catalog.close()
+
+    def create(self, wish: Wish) -> list[Fractal]:
+        """Record what was wished for, and have it published: the way the producer goes.
+
+        Raises:
+            ProblemError: it is beyond the limits.
+        """
+        tasks = wish.tasks(self.settings.limits, random.Random())  # noqa: S311 (pictures, not secrets)
+        self.catalog.record(tasks)
+        self.publisher.publish(tasks)
+        return self.catalog.find([task.uuid for task in tasks])
+
+    def retry(self, uuid: UUID) -> Fractal:
+        """Send a failed task again."""
+        self.publisher.publish([self.catalog.retry(uuid)])
+        return self.catalog.get(uuid)
+
+    def delete(self, uuid: UUID) -> None:
+        """Delete a record and its image."""
+        self.catalog.delete(uuid)
+        self.thumbnails.delete(uuid)
+        self.store.delete(uuid)
+
+    def without_image(self, uuid: UUID, error: OSError) -> Exception:
+        """Say why there is no image of `uuid` to show."""
+        fractal = self.catalog.get(uuid)
+        if fractal.status != Status.DONE:
+            return NotFoundError(f"fractal {uuid} is {fractal.status}: it has no image")
+        if isinstance(error, FileNotFoundError):
+            return NotFoundError(f"the image of fractal {uuid} is not in the store")
+        return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, f"the image of fractal {uuid} cannot be read")
+
+
+def _backend(request: Request) -> Backend:
+    backend: Backend = request.app.state.backend
+    return backend
+
+
+Access = Annotated[Backend, Depends(_backend)]
+"""How a request reaches the backend."""

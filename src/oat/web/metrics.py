@@ -1,0 +1,52 @@
+"""The metrics of the gallery: the statistics, as Prometheus reads them."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from oat.web.statistics import Statistics
+
+
+class _Snapshot(Collector):
+    def __init__(self, statistics: Statistics) -> None:
+        self._statistics = statistics
+
+    def collect(self) -> Iterable[Metric]:
+        now = self._statistics
+        records = GaugeMetricFamily("oat_fractals", "Records of each state.", labels=["status"])
+        for status in ("waiting", "done", "failed"):
+            records.add_metric([status], getattr(now, status))
+        yield records
+        yield GaugeMetricFamily("oat_unsent", "Tasks still to be published.", now.unsent)
+        if now.queued is not None:
+            messages = GaugeMetricFamily("oat_messages", "Messages ready in each queue.", labels=["queue"])
+            for queue, size in (
+                ("tasks", now.queued),
+                ("results", now.results),
+                ("dead-letters", now.dead_letters),
+            ):
+                messages.add_metric([queue], size or 0)
+            yield messages
+            yield GaugeMetricFamily(
+                "oat_unacknowledged", "Tasks with a worker or the tracker.", now.unacknowledged
+            )
+        yield GaugeMetricFamily("oat_done_per_minute", "Images of the last minute.", now.done_per_minute)
+        yield GaugeMetricFamily("oat_failed_per_minute", "Failures of the last minute.", now.failed_per_minute)
+        seconds = GaugeMetricFamily("oat_seconds", "Seconds from record to done.", labels=["quantile"])
+        for quantile, value in (("0.5", now.p50), ("0.95", now.p95)):
+            if value is not None:
+                seconds.add_metric([quantile], value)
+        yield seconds
+        workers = GaugeMetricFamily("oat_images_per_second", "What each worker does.", labels=["worker"])
+        for worker in now.workers:
+            workers.add_metric([worker.name], worker.images_per_second)
+        yield workers
+
+
+def as_text(statistics: Statistics) -> bytes:
+    """Return `statistics` in the text format of Prometheus."""
+    registry = CollectorRegistry()
+    registry.register(_Snapshot(statistics))
+    return generate_latest(registry)

@@ -1,0 +1,267 @@
+// What the pages do beyond being read: they follow the events, and the form shows what it is going to make.
+"use strict";
+
+const dash = "–";
+const number = (value) =>
+  value === null ? dash
+  : value > 0 && value < 10 && value !== Math.trunc(value) ? value.toFixed(1)
+  : Math.round(value).toLocaleString("en");
+const seconds = (value) =>
+  value === null ? dash
+  : value < 0.001 ? `${(value * 1000).toFixed(2)} ms`
+  : value < 1 ? `${(value * 1000).toFixed(0)} ms`
+  : value < 120 ? `${value.toFixed(1)} s`
+  : `${(value / 60).toFixed(0)} min`;
+const complex = (re, im) =>
+  `${re < 0 ? "−" : ""}${Math.abs(re).toFixed(4)} ${im < 0 ? "−" : "+"} ${Math.abs(im).toFixed(4)}i`;
+
+function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+// ---- events ----
+
+function showStatistics(now) {
+  for (const place of document.querySelectorAll("[data-number]")) {
+    const value = now[place.dataset.number];
+    place.textContent = Array.isArray(value) ? value.length : number(value);
+  }
+  for (const place of document.querySelectorAll("[data-seconds]")) {
+    place.textContent = seconds(now[place.dataset.seconds]);
+  }
+  const warnings = document.getElementById("warnings");
+  if (warnings && warnings.textContent.trim() !== now.warnings.join("")) {
+    warnings.replaceChildren(...now.warnings.map((text) => element("p", { className: "notice", textContent: text })));
+  }
+  const workers = document.querySelector("#workers tbody");
+  if (workers) {
+    workers.replaceChildren(...now.workers.map((worker) => element("tr", {},
+      element("td", { textContent: worker.name }),
+      element("td", { textContent: number(worker.images_per_second) }),
+      element("td", { textContent: `${worker.last_seen.slice(11, 19)} UTC` }))));
+    document.querySelector("#workers + .empty").hidden = now.workers.length > 0;
+  }
+}
+
+function card(fractal) {
+  const made = document.getElementById("card").content.firstElementChild.cloneNode(true);
+  const name = complex(fractal.cx, fractal.cy);
+  Object.assign(made.dataset, { uuid: fractal.uuid, created: fractal.created_at, status: fractal.status });
+  made.querySelector("a").href = `/fractals/${fractal.uuid}`;
+  made.querySelector(".picture").append(fractal.status === "done"
+    ? element("img", { src: `/v1/fractals/${fractal.uuid}/thumbnail`, alt: `Julia set of c = ${name}`, width: 320, height: 320 })
+    : element("span", { className: "state", textContent: fractal.status }));
+  made.querySelector(".c").textContent = name;
+  made.querySelector(".quiet").textContent = `${fractal.width} × ${fractal.height}`
+    + (fractal.duration === null ? "" : ` · ${seconds(fractal.duration)}`);
+  made.classList.add("new");
+  return made;
+}
+
+// Newest first, as the server orders them: by time, to the microsecond, and then by UUID.
+function isNewer(a, b) {
+  const [first, second] = [a, b].map(({ created, uuid }) => `${created.replace(/(Z|\+00:00)$/, "")} ${uuid}`);
+  return first > second;
+}
+
+function showInGallery(grid, fractal) {
+  const old = grid.querySelector(`[data-uuid="${fractal.uuid}"]`);
+  const wanted = grid.dataset.status === "all" || grid.dataset.status === fractal.status;
+  if (!wanted) {
+    old?.remove();
+    return;
+  }
+  const made = card(fractal);
+  if (old) {
+    const focused = old.contains(document.activeElement);
+    old.replaceWith(made);
+    if (focused) made.querySelector("a").focus();
+    return;
+  }
+  const next = [...grid.children].find((other) => isNewer(made.dataset, other.dataset));
+  grid.insertBefore(made, next ?? null);
+  while (grid.children.length > Number(grid.dataset.size)) grid.lastElementChild.remove();
+  document.querySelector(".empty").hidden = true;
+}
+
+function follow(what) {
+  const grid = document.querySelector(".grid");
+  const page = document.querySelector(".fractal");
+  const sign = document.querySelector(".live");
+  const say = (text, away) => {
+    sign.hidden = false;
+    sign.textContent = text;
+    sign.classList.toggle("away", away);
+  };
+  let source = null;
+  const open = () => {
+    source = new EventSource("/v1/events");
+    source.addEventListener("open", () => say("live", false));
+    source.addEventListener("error", () => say("reconnecting", true));
+    source.addEventListener("trouble", (event) => say(event.data, true));
+    source.addEventListener("statistics", (event) => {
+      say("live", false);
+      showStatistics(JSON.parse(event.data));
+    });
+    source.addEventListener("fractal", (event) => {
+      const fractal = JSON.parse(event.data);
+      if (what === "gallery") showInGallery(grid, fractal);
+      if (what === "fractal" && fractal.uuid === page.dataset.uuid && fractal.status !== "waiting") location.reload();
+    });
+  };
+  // A browser keeps few connections to one host: a page that nobody sees lets go of its own.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      source.close();
+    } else if (what === "statistics") {
+      open();
+    } else {
+      location.reload();
+    }
+  });
+  open();
+}
+
+// ---- the form ----
+
+const view = { left: -2.4, top: -1.8, width: 4.8, height: 3.6 };
+
+// The escape index of z → z² + c; the colours are those of the renderer.
+function escape(zx, zy, cx, cy, iterations) {
+  let n = 0;
+  for (; n < iterations - 1; n += 1) {
+    const [xx, yy] = [zx * zx, zy * zy];
+    if (xx + yy > 4) break;
+    zy = 2 * zx * zy + cy;
+    zx = xx - yy + cx;
+  }
+  return n;
+}
+
+function draw(canvas, index) {
+  const context = canvas.getContext("2d");
+  const { width, height } = canvas;
+  const image = context.createImageData(width, height);
+  for (let y = 0, at = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1, at += 4) {
+      const n = index(x / (width - 1), y / (height - 1));
+      image.data[at] = (n % 8) * 32;
+      image.data[at + 1] = (n % 16) * 16;
+      image.data[at + 2] = (n % 32) * 8;
+      image.data[at + 3] = 255;
+    }
+  }
+  context.putImageData(image, 0, 0);
+}
+
+function form(map) {
+  const preview = document.getElementById("preview");
+  const input = (name) => document.getElementById(name);
+  const read = (name, otherwise) => (input(name).value === "" ? otherwise : input(name).valueAsNumber);
+  const write = (name, value) => { input(name).value = Number(value.toFixed(4)); };
+  for (const figure of document.querySelectorAll(".scripted")) figure.hidden = false;
+
+  // The map, once; a set of all c whose orbit stays is black inside.
+  const background = element("canvas", { width: map.width, height: map.height });
+  draw(background, (x, y) => {
+    const [cx, cy] = [view.left + x * view.width, view.top + y * view.height];
+    const n = escape(0, 0, cx, cy, 120);
+    return n === 119 ? 0 : n;
+  });
+
+  let drag = null;
+  const toPixel = (x, y) => [(x - view.left) / view.width * map.width, (y - view.top) / view.height * map.height];
+  function show() {
+    const [xa, xb, ya, yb] = [read("xa", -2), read("xb", 2), read("ya", -1.5), read("yb", 1.5)];
+    const [cx, cy] = [read("cx", NaN), read("cy", NaN)];
+    const context = map.getContext("2d");
+    context.drawImage(background, 0, 0);
+    const [left, top] = toPixel(xa, ya);
+    const [right, bottom] = toPixel(xb, yb);
+    context.lineWidth = 2;
+    context.setLineDash([8, 6]);
+    context.strokeStyle = "#fff";
+    context.strokeRect(left, top, right - left, bottom - top);
+    context.setLineDash([]);
+    const [x, y] = toPixel(cx, cy);
+    for (const [style, width] of [["#000", 6], ["#fff", 3]]) {
+      context.strokeStyle = style;
+      context.lineWidth = width;
+      context.beginPath();
+      context.arc(x, y, 9, 0, 2 * Math.PI);
+      context.stroke();
+    }
+    const ratio = Math.min(4, Math.max(0.25, read("width", 800) / read("height", 600) || 1));
+    preview.width = Math.round(ratio >= 1 ? 480 : 480 * ratio);
+    preview.height = Math.round(ratio >= 1 ? 480 / ratio : 480);
+    const iterations = Math.min(256, Math.max(1, read("iterations", 256) || 1));
+    draw(preview, (px, py) => escape(xa + px * (xb - xa), ya + py * (yb - ya), cx, cy, iterations));
+  }
+  let due = false;
+  function showSoon() {
+    if (due) return;
+    due = true;
+    requestAnimationFrame(() => { due = false; show(); });
+  }
+
+  const where = (event) => {
+    const box = map.getBoundingClientRect();
+    const clamp = (part) => Math.min(1, Math.max(0, part));
+    return [
+      view.left + clamp((event.clientX - box.left) / box.width) * view.width,
+      view.top + clamp((event.clientY - box.top) / box.height) * view.height,
+    ];
+  };
+  const isDrag = (event) => drag && Math.hypot(event.clientX - drag.clientX, event.clientY - drag.clientY) > 5;
+  function pickViewport(event) {
+    const [[xa, ya], [xb, yb]] = [where(drag), where(event)];
+    if (xa === xb || ya === yb) return;
+    write("xa", Math.min(xa, xb));
+    write("xb", Math.max(xa, xb));
+    write("ya", Math.min(ya, yb));
+    write("yb", Math.max(ya, yb));
+    showSoon();
+  }
+  map.addEventListener("pointerdown", (event) => {
+    drag = event;
+    map.setPointerCapture(event.pointerId);
+  });
+  map.addEventListener("pointermove", (event) => { if (isDrag(event)) pickViewport(event); });
+  map.addEventListener("pointerup", (event) => {
+    if (isDrag(event)) {
+      pickViewport(event);
+    } else {
+      const [cx, cy] = where(event);
+      write("cx", cx);
+      write("cy", cy);
+      showSoon();
+    }
+    drag = null;
+  });
+  map.addEventListener("pointercancel", () => { drag = null; });
+  map.addEventListener("keydown", (event) => {
+    const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
+    if (!dx && !dy) return;
+    event.preventDefault();
+    const step = event.shiftKey ? 0.1 : 0.01;
+    write("cx", read("cx", 0) + dx * step);
+    write("cy", read("cy", 0) + dy * step);
+    showSoon();
+  });
+  document.querySelector(".maker").addEventListener("input", showSoon);
+  show();
+}
+
+// ---- which page is this? ----
+
+addEventListener("DOMContentLoaded", () => {
+  const what = document.body.dataset.live;
+  const map = document.getElementById("map");
+  if (what) follow(what);
+  if (map) form(map);
+  if (document.getElementById("swagger")) {
+    SwaggerUIBundle({ url: "/v1/openapi.json", dom_id: "#swagger", deepLinking: true });
+  }
+});
