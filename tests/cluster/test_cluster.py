@@ -65,7 +65,6 @@ class Node:
     def stop(self):
         if self.process and self.process.poll() is None:
             self.kill()
-        subprocess.run(self.host.inside("epmd", "-kill"), env=self.environment, capture_output=True, check=False)
 
     def control(self, *arguments):
         command = self.host.inside(
