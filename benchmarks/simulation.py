@@ -9,6 +9,7 @@ on a core of its own.
 import argparse
 import contextlib
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -55,6 +56,9 @@ class Costs:
     database: float
     store: float
     """In the server of the object store; nothing, where a directory is one."""
+    broker_sending: float
+    """Before all that, when the task was sent."""
+    database_recording: float
 
 
 def main() -> None:
@@ -180,22 +184,27 @@ class Place:
             services = [system.start("oat-worker", "--threads", 1) for _ in range(workers)]
             for service in services:
                 wait_until(lambda s=service: has_connection(s.pid, self.servers["broker"].port), "a connection")
-            before = {name: seconds(server.process.pid) for name, server in self.servers.items()}
-            trackers_before = seconds(tracker.pid)
-            threads_before = [threads(service.pid) for service in services]
+            # The producer takes longer to make up a task than two workers to render it: all are made up first.
+            for service in services:
+                service.send_signal(signal.SIGSTOP)
+            start = self._spent()
             done = system.call(
                 "oat-producer", "--one-shot", "--min-tasks", tasks, "--max-tasks", tasks, "--seed", 1, *sizes
             )
             if done.returncode:
                 raise SystemExit(done.stderr)
+            before = self._spent()
+            trackers_before = seconds(tracker.pid)
+            threads_before = [threads(service.pid) for service in services]
+            for service in services:
+                service.send_signal(signal.SIGCONT)
             done_records = sa.text("SELECT COUNT(*) FROM fractals WHERE status = 'done'")
             with system.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 while connection.execute(done_records).scalar_one() < tasks:
                     time.sleep(0.3)
-            spent = {
-                name: (seconds(server.process.pid) - before[name]) * 1000 / tasks
-                for name, server in self.servers.items()
-            }
+            after = self._spent()
+            spent = {name: (after[name] - before[name]) * 1000 / tasks for name in after}
+            sending = {name: (before[name] - start[name]) * 1000 / tasks for name in before}
             in_tracker = (seconds(tracker.pid) - trackers_before) * 1000 / tasks
             in_threads = [threads(service.pid) for service in services]
             with system.engine.connect() as connection:
@@ -210,9 +219,14 @@ class Place:
             for part in (0, 1)
         )
         costs = Costs(
-            render_ms, connection_ms, spent["broker"], in_tracker, spent["database"], spent.get("store", 0.0)
-        )
+            render_ms, connection_ms, spent["broker"], in_tracker, spent["database"], spent.get("store", 0.0),
+            sending["broker"], sending["database"],
+        )  # fmt: skip
         return Run(costs, rate(times, 1.0))
+
+    def _spent(self) -> dict[str, float]:
+        """Return the processor time that each server has had."""
+        return {name: seconds(server.process.pid) for name, server in self.servers.items()}
 
 
 @contextlib.contextmanager

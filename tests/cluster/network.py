@@ -1,7 +1,9 @@
 """A network of hosts on this machine: each a network namespace, with a cable to one switch."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +70,11 @@ class Network:
 
     def __exit__(self, *_):
         for name in (self.switch, *(host.namespace for host in self.hosts)):
+            for pid in ip(
+                "netns", "pids", name, check=False
+            ).stdout.split():  # Erlang's port mapper outlives its nodes
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
             ip("netns", "delete", name, check=False)
             shutil.rmtree(Path("/etc/netns", name), ignore_errors=True)
 
