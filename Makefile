@@ -11,7 +11,7 @@ run: .venv/run ## render 24 images on this machine, no server needed
 
 test: .venv/develop ## install the servers the tests need, then run all tests
 	@tests/install-servers
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 3 --dist worksteal
 
 test-vagrant: .venv/develop ## run the Vagrant environment for real, on LXC (Debian 12, root, ten minutes)
 	@tests/vagrant/run

@@ -38,7 +38,7 @@ def test_only_what_nobody_writes_any_more_is_left_over(tmp_path):
 def test_a_worker_that_starts_sweeps_the_folder_of_images(tmp_path):
     (tmp_path / name_made_by_another("x.part")).touch()
     (tmp_path / "holiday.png").touch()
-    Store(tmp_path).prepare()
+    Store(str(tmp_path)).prepare()
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.png"]
 
 

@@ -10,7 +10,6 @@ import random
 import re
 import socket
 import threading
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -229,7 +228,7 @@ def test_no_path_leaves_the_folders(running, path):
         "status=lost",
         "older=x",
         "newer=1_2",
-        "older=" + "9" * 20 + "_" + str(uuid4()),
+        "older=" + "9" * 20 + "_" + "bc951403-8ad4-4833-ba76-8bac29941c5c",
     ],
 )
 def test_a_wrong_query_is_a_problem_that_names_the_field(api, query):

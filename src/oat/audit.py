@@ -5,6 +5,7 @@ run beside the services: a record is there before its image, and an image before
 """
 
 import hashlib
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -13,10 +14,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
+from typing import Annotated
 from uuid import UUID
 
-from oat.broker import NAMES, RESULTS, TASKS, Broker
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from oat.broker import DEAD_LETTERS, NAMES, RESULTS, TASKS, Broker
 from oat.database import CHUNK, Database, Record
+from oat.options import BrokerUrl, DatabaseUrl, LogFile, Target, make_settings, places
 from oat.schema import Status
 from oat.settings import Settings
 from oat.store import Store
@@ -169,3 +176,45 @@ def _batches(uuids: Iterable[UUID]) -> Iterator[list[UUID]]:
     rest = iter(uuids)
     while batch := list(islice(rest, CHUNK)):
         yield batch
+
+
+def audit(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
+    target: Target = None,
+    broker_url: BrokerUrl = None,
+    database_url: DatabaseUrl = None,
+    log_file: LogFile = None,
+) -> None:
+    """Compare records, images and queues; exit with 1 if anything does not add up."""
+    settings = make_settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
+    columns = TextColumn("Comparing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        records = bar.add_task("records", total=None)
+        report = Audit(
+            settings,
+            on_start=lambda total: bar.update(records, total=total),
+            on_progress=lambda count: bar.advance(records, count),
+        ).run()
+    if as_json:
+        print(json.dumps({**vars(report), "problems": {p.name: n for p, n in report.problems.items()},
+                          "cases": {p.name: names for p, names in report.cases.items()}}))  # fmt: skip
+    else:
+        _print_report(report, settings)
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def _print_report(report: Report, settings: Settings) -> None:
+    states = ", ".join(f"{report.records[status]} {status}" for status in Status)
+    queues = report.queues
+    for what, found in (
+        *places(settings),
+        ("records", f"{report.records.total()}: {states}"),
+        ("stored", f"{report.images} image(s)"),
+        ("unsent", f"{report.unsent} task(s)"),
+        ("queued", f"{queues[TASKS]} task(s), {queues[RESULTS]} result(s), {queues[DEAD_LETTERS]} dead letter(s)"),
+    ):
+        print(f"{what:9}{found}")
+    for problem, count in report.problems.items():
+        print(f"\n{count} × {problem}", *report.cases[problem], sep="\n  ")
+    print("\nThis does not add up." if report.problems else "\nEverything adds up.")

@@ -27,7 +27,7 @@ from kombu.exceptions import KombuError
 from kombu.utils.text import version_string_as_tuple
 
 from oat import embedded, rabbitmq
-from oat.settings import Settings, SettingsError, mask_password
+from oat.settings import Settings, SettingsError, UnusableError, mask_password
 
 TASKS = "tasks"
 RESULTS = "results"
@@ -73,7 +73,7 @@ REFUSALS = (
 log = logging.getLogger(__name__)
 
 
-class BrokerError(Exception):
+class BrokerError(UnusableError):
     """The broker cannot be used as it was asked to; trying again would not help."""
 
 

@@ -1,7 +1,6 @@
 """The commands: `oat-producer`, `oat-worker`, `oat-tracker`, and `oat` with all of them."""
 
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -11,23 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, NoReturn, Protocol
-from uuid import UUID
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from typer.exceptions import TyperException
 
-from oat import client, metrics
-from oat.audit import Audit, Report
-from oat.broker import DEAD_LETTERS, RESULTS, TASKS, BrokerError
-from oat.messages import InvalidMessageError, Task, check_limits
-from oat.options import BrokerUrl, DatabaseUrl, LogFile, MetricsPort, Target, make_settings
-from oat.producer import Producer, Ranges
-from oat.schema import DatabaseError, Status
-from oat.settings import Settings, SettingsError, data_folder, mask_password
+from oat import metrics
+from oat.options import BrokerUrl, DatabaseUrl, LogFile, MetricsPort, Target, make_settings, places
+from oat.settings import Settings, SettingsError, UnusableError, data_folder
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +72,8 @@ def producer(
     metrics_port: MetricsPort = None,
 ) -> None:
     """Make up random tasks, record each in the database and push it to the workers."""
+    from oat.producer import Producer, Ranges  # noqa: PLC0415 (a command loads what it needs, and no more)
+
     ranges = Ranges(
         tasks=(min_tasks, max_tasks),
         pause=(min_pause, max_pause),
@@ -94,7 +88,7 @@ def producer(
     settings = make_settings(
         broker_url=broker_url, database_url=database_url, log_file=log_file, metrics_port=metrics_port
     )
-    _check(ranges, settings)
+    ranges.check(settings.limits)
     _log_places("producer", settings)
     _serve(Producer(settings, ranges, seed, one_shot), settings)
 
@@ -108,7 +102,7 @@ def worker(
     metrics_port: MetricsPort = None,
 ) -> None:
     """Take tasks, render their images, and push results. Start as many workers as you like."""
-    from oat.worker import Worker  # noqa: PLC0415 (it loads the compiler, which the others do without)
+    from oat.worker import Worker  # noqa: PLC0415 (as above)
 
     settings = make_settings(
         broker_url=broker_url, database_url=database_url, target=target,
@@ -182,7 +176,7 @@ def run(
     if log_file is None:
         logging.getLogger().setLevel(logging.WARNING)
     console = Console()
-    for what, where in _places(settings):
+    for what, where in places(settings):
         console.print(f"{what:9}{where}", highlight=False, soft_wrap=True, markup=False)
     with console.status("Loading the renderer (the first time, it is compiled)"):
         warm_up()
@@ -218,48 +212,6 @@ def run(
         raise typer.Exit(1)
 
 
-def audit(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
-    target: Target = None,
-    broker_url: BrokerUrl = None,
-    database_url: DatabaseUrl = None,
-    log_file: LogFile = None,
-) -> None:
-    """Compare records, images and queues; exit with 1 if anything does not add up."""
-    settings = make_settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
-    columns = TextColumn("Comparing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        records = bar.add_task("records", total=None)
-        report = Audit(
-            settings,
-            on_start=lambda total: bar.update(records, total=total),
-            on_progress=lambda count: bar.advance(records, count),
-        ).run()
-    if as_json:
-        print(json.dumps({**vars(report), "problems": {p.name: n for p, n in report.problems.items()},
-                          "cases": {p.name: names for p, names in report.cases.items()}}))  # fmt: skip
-    else:
-        _print_report(report, settings)
-    if report.problems:
-        raise typer.Exit(1)
-
-
-def _print_report(report: Report, settings: Settings) -> None:
-    states = ", ".join(f"{report.records[status]} {status}" for status in Status)
-    queues = report.queues
-    for what, found in (
-        *_places(settings),
-        ("records", f"{report.records.total()}: {states}"),
-        ("stored", f"{report.images} image(s)"),
-        ("unsent", f"{report.unsent} task(s)"),
-        ("queued", f"{queues[TASKS]} task(s), {queues[RESULTS]} result(s), {queues[DEAD_LETTERS]} dead letter(s)"),
-    ):
-        print(f"{what:9}{found}")
-    for problem, count in report.problems.items():
-        print(f"\n{count} × {problem}", *report.cases[problem], sep="\n  ")
-    print("\nThis does not add up." if report.problems else "\nEverything adds up.")
-
-
 @contextlib.contextmanager
 def _gallery(settings: Settings, port: int | None) -> Iterator[str | None]:
     """Serve the gallery in a thread of its own, if there is a `port` for it, and yield its URL."""
@@ -291,6 +243,9 @@ def _application(**commands: Callable[..., None]) -> typer.Typer:
 
 def main() -> NoReturn:
     """`oat`."""
+    from oat import client  # noqa: PLC0415 (as above)
+    from oat.audit import audit  # noqa: PLC0415 (as above)
+
     _main(
         _application(
             run=run, producer=producer, worker=worker, tracker=tracker, web=web, audit=audit,
@@ -319,7 +274,7 @@ def _main(application: typer.Typer) -> NoReturn:
     """Run the command; whatever goes wrong for a known reason is one line."""
     try:
         status = application(standalone_mode=False)
-    except (TyperException, SettingsError, BrokerError, DatabaseError, client.ClientError, OSError) as error:
+    except (TyperException, UnusableError, OSError) as error:
         usage = isinstance(error, TyperException | SettingsError)
         message = error.format_message() if hasattr(error, "format_message") else str(error)
         if message:
@@ -331,37 +286,8 @@ def _main(application: typer.Typer) -> NoReturn:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _check(ranges: Ranges, settings: Settings) -> None:
-    """See that the ranges are ranges, and that every task drawn from them is one that a worker takes."""
-    for name, (low, high) in vars(ranges).items():
-        if not low <= high:
-            raise typer.BadParameter(f"--min-{name} {low} is above --max-{name} {high}")
-    for low, high in (("xa", "xb"), ("ya", "yb")):
-        if not getattr(ranges, low)[1] < getattr(ranges, high)[0]:
-            raise typer.BadParameter(
-                f"--max-{low} {getattr(ranges, low)[1]} is not below --min-{high} {getattr(ranges, high)[0]}"
-            )
-    try:
-        largest = Task(
-            uuid=UUID(int=0),
-            **{name: getattr(ranges, name)[1] for name in ("width", "height", "iterations")},
-            **{name: getattr(ranges, name)[end] for name, end in (("xa", 0), ("xb", 1), ("ya", 0), ("yb", 1))},
-        )
-        check_limits(largest, settings.limits)
-    except (ValidationError, InvalidMessageError) as error:
-        raise typer.BadParameter(f"the largest task would be refused: {error}") from None
-
-
-def _places(settings: Settings) -> list[tuple[str, str]]:
-    return [
-        ("broker", mask_password(settings.broker_url)),
-        ("database", mask_password(settings.database_url)),
-        ("images", mask_password(settings.target)),
-    ]
-
-
 def _log_places(service: str, settings: Settings) -> None:
-    for what, where in _places(settings):
+    for what, where in places(settings):
         log.info("%s uses the %s %s", service, what, where)
 
 
@@ -381,7 +307,7 @@ def _serve(service: Service, settings: Settings) -> None:
         signal.signal(number, stop)
     try:
         service.run()
-    except DatabaseError as error:
+    except UnusableError as error:
         if not stopping:
             raise
         log.info("%s", error)

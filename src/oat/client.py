@@ -24,7 +24,7 @@ from rich.table import Table
 from oat.catalog import Fractal
 from oat.options import BrokerUrl, DatabaseUrl, Target, make_settings
 from oat.schema import Status
-from oat.settings import Settings
+from oat.settings import Settings, UnusableError
 from oat.web.format import seconds
 from oat.web.statistics import Statistics
 
@@ -50,7 +50,7 @@ OneUuid = Annotated[UUID, typer.Argument(help="The UUID of the fractal.", show_d
 Uuids = Annotated[list[UUID], typer.Argument(help="The UUIDs of the fractals.", show_default=False)]
 
 
-class ClientError(Exception):
+class ClientError(UnusableError):
     """The API cannot be reached, or said no."""
 
 

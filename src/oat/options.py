@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from oat.settings import Settings, configure_logging
+from oat.settings import Settings, configure_logging, mask_password
 
 BrokerUrl = Annotated[
     str | None,
@@ -63,3 +63,12 @@ def make_settings(**given: Any) -> Settings:
         raise typer.BadParameter(f"{name}: {fault['msg']}, not {fault['input']!r}") from None
     configure_logging(settings.log_file)
     return settings
+
+
+def places(settings: Settings) -> list[tuple[str, str]]:
+    """Name what `settings` use, and where it is, without passwords."""
+    return [
+        ("broker", mask_password(settings.broker_url)),
+        ("database", mask_password(settings.database_url)),
+        ("images", mask_password(settings.target)),
+    ]

@@ -5,15 +5,17 @@ import random
 import threading
 import time
 from dataclasses import dataclass
-from uuid import uuid4
+from uuid import UUID, uuid4
+
+from pydantic import ValidationError
 
 from oat import metrics, outbox
 from oat.broker import Broker
 from oat.constant import pick
 from oat.database import Database
-from oat.messages import Task
+from oat.messages import InvalidMessageError, Task, check_limits
 from oat.readiness import tell_ready
-from oat.settings import Settings
+from oat.settings import Limits, Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,29 @@ class Ranges:
     xb: tuple[float, float] = (1.0, 4.0)
     ya: tuple[float, float] = (-3.0, -0.5)
     yb: tuple[float, float] = (0.5, 3.0)
+
+    def check(self, limits: Limits) -> None:
+        """See that the ranges are ranges, and that every task drawn from them is one that a worker takes.
+
+        Raises:
+            SettingsError: they are not; it names the option.
+        """
+        for name, (low, high) in vars(self).items():
+            if not low <= high:
+                raise SettingsError(f"--min-{name} {low} is above --max-{name} {high}")
+        for low, high in (("xa", "xb"), ("ya", "yb")):
+            highest, lowest = getattr(self, low)[1], getattr(self, high)[0]
+            if not highest < lowest:
+                raise SettingsError(f"--max-{low} {highest} is not below --min-{high} {lowest}")
+        try:
+            largest = Task(
+                uuid=UUID(int=0),
+                **{name: getattr(self, name)[1] for name in ("width", "height", "iterations")},
+                **{name: getattr(self, name)[end] for name, end in (("xa", 0), ("xb", 1), ("ya", 0), ("yb", 1))},
+            )
+            check_limits(largest, limits)
+        except (ValidationError, InvalidMessageError) as error:
+            raise SettingsError(f"the largest task would be refused: {error}") from None
 
 
 def make_up(ranges: Ranges, rng: random.Random, constant: tuple[float, float] | None = None) -> Task:

@@ -4,12 +4,10 @@ from enum import StrEnum
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy.dialects import mysql
 
 from oat.messages import MAX_REASON
+from oat.settings import UnusableError
 
 
 class Status(StrEnum):
@@ -23,7 +21,7 @@ class Status(StrEnum):
     """There will be no image; the error says why."""
 
 
-class DatabaseError(Exception):
+class DatabaseError(UnusableError):
     """The database cannot be used as it was asked to; trying again would not help."""
 
 
@@ -68,14 +66,30 @@ outbox = sa.Table(
 )
 
 
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_NEWEST = max(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("*.py"))
+
+
+def _version(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or ""
+
+
 def migrate(connection: sa.Connection) -> None:
     """Create the tables, or upgrade those of an older version, one service at a time.
 
     Raises:
         DatabaseError: the tables are not ours, or of a newer version.
     """
+    if _version(connection) == _NEWEST:
+        return
+    from alembic import command  # noqa: PLC0415 (half a second, for once in a database's life)
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     backend = connection.dialect.name
     if backend == "postgresql":
@@ -83,8 +97,7 @@ def migrate(connection: sa.Connection) -> None:
     elif backend in ("mysql", "mariadb"):
         connection.execute(sa.select(sa.func.get_lock("oat-schema", 60)))
     try:
-        tables = sa.inspect(connection).get_table_names()
-        if fractals.name in tables and "alembic_version" not in tables:
+        if _version(connection) is None and sa.inspect(connection).has_table(fractals.name):
             raise DatabaseError(
                 f"the database has a table {fractals.name!r} that oat did not make; give oat a database of its own"
             )

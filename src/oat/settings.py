@@ -16,7 +16,11 @@ from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class SettingsError(ValueError):
+class UnusableError(Exception):
+    """Something cannot be used as it was asked to; trying again would not help, the message says what would."""
+
+
+class SettingsError(UnusableError, ValueError):
     """A setting has a value that cannot be used; the message says which, and what would do."""
 
 
