@@ -87,7 +87,7 @@ class Bench:
         return Settings(
             broker_url=self.rabbitmq.url,
             database_url=self.mariadb.database(f"run{self.runs}"),
-            target=here / "images",
+            target=str(here / "images"),
             log_file=here / "producer.log",
         )
 
