@@ -100,6 +100,7 @@ class RabbitMQ(Server):
             "RABBITMQ_LOG_BASE": str(self.folder / "logs"),
             "ERL_EPMD_PORT": str(self.epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
         }
         self.spawn(str(self.BIN), env=self.environment)
         wait_until(self.answers, "RabbitMQ")
