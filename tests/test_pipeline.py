@@ -13,11 +13,14 @@ import pytest
 from PIL import Image
 
 from oat.messages import parse_task
+from oat.producer import Ranges, make_up
 from oat.settings import Limits
 from reference import colour, escape_counts
 from servers import free_port, wait_until
+from siegel import disc
 from system import System, terminate
 
+TINY = Ranges(width=(16, 16), height=(16, 16))
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
@@ -104,6 +107,23 @@ def test_a_killed_workers_tasks_are_rendered_by_another(system):
     system.start("oat-worker")
     system.wait_for(200)
     system.audit(200)
+
+
+def test_tasks_behind_a_slow_image_are_given_to_others(system):
+    """A worker that has tiny tasks holds many of them, but keeps none from the others for long."""
+    busy = system.start("oat-worker", "--threads", 1)
+    system.produce(300)
+    wait_until(lambda: len(list(system.images.glob("*.png"))) == 300, "300 images")
+    slow = disc(1_000_000, side=1000)
+    rng = random.Random(1)
+    tiny = [make_up(TINY, rng) for _ in range(30)]
+    system.push("tasks", [task.to_json() for task in (slow, *tiny)])
+    wait_until(lambda: f"processing task {slow.uuid}" in busy.log.read_text(), "the slow image")
+    system.start("oat-worker", "--threads", 1)
+    names = {f"{task.uuid}.png" for task in tiny}
+    # Two it may keep: the one to go on with, of the time before and after it found the image to be slow.
+    wait_until(lambda: len(names - {p.name for p in system.images.glob("*.png")}) <= 2, "the tiny images")
+    assert not (system.images / f"{slow.uuid}.png").exists()
 
 
 def test_what_a_dead_producer_had_recorded_is_sent_by_the_next_one(on_servers):

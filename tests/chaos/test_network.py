@@ -1,15 +1,13 @@
 """Connections that are cut, fall silent, stall or crawl."""
 
-import cmath
 import time
-from uuid import uuid4
 
 import pytest
 
-from oat.messages import Task
 from oat.rendering import render_png
 from proxy import DOWN, UP
 from servers import HEARTBEAT, wait_until
+from siegel import disc
 
 LONG = pytest.mark.long
 
@@ -70,16 +68,6 @@ def test_traffic_that_crawls(on_servers, proxies, server):
 
 @LONG
 def test_an_image_that_takes_longer_than_the_heartbeats(on_servers):
-    # The middle of a Siegel disc: its orbits go round and round, never leave and never come back to a point.
-    turn = cmath.exp(2j * cmath.pi * (5**0.5 - 1) / 2)
-    middle, c = turn / 2, turn / 2 - turn**2 / 4
-
-    def disc(iterations):
-        return Task(
-            uuid=uuid4(), width=500, height=500, iterations=iterations, cx=c.real, cy=c.imag,
-            xa=middle.real - 0.05, xb=middle.real + 0.05, ya=middle.imag - 0.05, yb=middle.imag + 0.05,
-        )  # fmt: skip
-
     render_png(disc(10))
     started = time.thread_time()
     render_png(disc(1000))
