@@ -109,6 +109,7 @@ def test_a_killed_workers_tasks_are_rendered_by_another(system):
     system.audit(200)
 
 
+@pytest.mark.parametrize("system", ["embedded", "rabbitmq+mariadb"], indirect=True)
 def test_tasks_behind_a_slow_image_are_given_to_others(system):
     """A worker that has tiny tasks holds many of them, but keeps none from the others for long."""
     busy = system.start("oat-worker", "--threads", 1)

@@ -19,7 +19,7 @@ from oat.settings import Limits, Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
-BATCH = 100
+BATCH = 500
 """Tasks recorded in one transaction at most, and published before the next are made up."""
 
 
