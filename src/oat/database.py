@@ -145,7 +145,7 @@ class Database:
             .where(outbox.c.created_at < _now() - timedelta(seconds=lease))
             .limit(most)
         )
-        return [_task(row) for row in self._run(lambda connection: connection.execute(query).mappings().all())]
+        return [_task(row) for row in self._read(lambda connection: connection.execute(query).mappings().all())]
 
     def settle(self, uuids: Iterable[UUID]) -> None:
         """Note that the tasks `uuids` have been published."""
@@ -237,17 +237,17 @@ class Database:
                 found |= {UUID(row.uuid): Status(row.status) for row in connection.execute(query)}
             return found
 
-        return self._run(work)
+        return self._read(work)
 
     def count(self) -> int:
         """Return how many records there are."""
         query = sa.select(sa.func.count()).select_from(fractals)
-        return self._run(lambda connection: connection.execute(query).scalar_one())
+        return self._read(lambda connection: connection.execute(query).scalar_one())
 
     def strays(self, most: int = CHUNK) -> list[str]:
         """Return the UUIDs of up to `most` tasks that are to be published and have no record."""
         query = sa.select(outbox.c.uuid).where(~sa.exists().where(fractals.c.uuid == outbox.c.uuid)).limit(most)
-        return list(self._run(lambda connection: connection.execute(query).scalars().all()))
+        return list(self._read(lambda connection: connection.execute(query).scalars().all()))
 
     def page(self, after: UUID | None, most: int = CHUNK) -> list[Record]:
         """Return the next `most` records behind `after`, or the first ones, in the order of their UUIDs."""
@@ -257,7 +257,7 @@ class Database:
         if after is not None:
             query = query.where(fractals.c.uuid > str(after))
         query = query.order_by(fractals.c.uuid).limit(most)
-        rows = self._run(lambda connection: connection.execute(query).mappings().all())
+        rows = self._read(lambda connection: connection.execute(query).mappings().all())
         return [Record(**{**row, "uuid": UUID(row["uuid"]), "status": Status(row["status"])}) for row in rows]
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ import io
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
@@ -100,7 +100,7 @@ class Run:
     def contact_sheet(self, path: Path) -> None:
         """Draw all images of this run that are done onto one sheet, and write it to `path`."""
         done = [task.uuid for task in self._producer.produced if self._answered.get(task.uuid) == Status.DONE]
-        draw_contact_sheet([self.store.get(uuid) for uuid in done]).save(path)
+        draw_contact_sheet(map(self.store.get, done), len(done)).save(path)
 
     def _guard(self, service: Producer | Worker | Tracker) -> None:
         try:
@@ -109,11 +109,11 @@ class Run:
             self._fault = error
 
 
-def draw_contact_sheet(images: Sequence[bytes]) -> Image.Image:
-    """Return a square sheet with a thumbnail of each of the PNG files `images`, row by row."""
-    columns = max(1, math.ceil(math.sqrt(len(images))))
+def draw_contact_sheet(images: Iterable[bytes], count: int) -> Image.Image:
+    """Return a square sheet with a thumbnail of each of the `count` PNG files `images`, row by row."""
+    columns = max(1, math.ceil(math.sqrt(count)))
     cell = max(8, SHEET_SIDE // columns)
-    rows = max(1, math.ceil(len(images) / columns))
+    rows = max(1, math.ceil(count / columns))
     sheet = Image.new("RGB", (columns * cell, rows * cell), "#333")
     for position, content in enumerate(images):
         with Image.open(io.BytesIO(content)) as image:
