@@ -30,9 +30,10 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from oat.database import Database
+from oat.logs import configure_logging
 from oat.producer import Producer, Ranges, make_up
 from oat.rendering import render_png
-from oat.settings import Settings, configure_logging
+from oat.settings import Settings
 from servers import MariaDB, RabbitMQ, wait_until
 
 BIN = Path(sys.executable).parent

@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from oat.database import MOST_SENDINGS, Database, outcome
+from oat.database import MOST_SENDINGS, Database
 from oat.messages import Result
+from oat.outcome import outcome
 from oat.producer import Ranges, make_up
 from oat.schema import DatabaseError, Status, metadata
 
@@ -99,6 +100,25 @@ def test_results_are_applied_once_or_twice_and_unknown_ones_are_named(database):
     states = database.statuses([*(task.uuid for task in tasks), stranger])
     assert [states.get(task.uuid) for task in tasks] == [Status.DONE, Status.DONE, Status.FAILED]
     assert stranger not in states
+
+
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200])
+def test_each_of_many_results_goes_to_its_own_record(database, count):
+    tasks = some_tasks(count)
+    database.record(tasks)
+    results = [
+        Result(uuid=task.uuid, error=f"fault {n}")
+        if n % 3 == 0
+        else Result(uuid=task.uuid, duration=n / 7, checksum=f"{n:064x}", size=n, worker=f"w{n}")
+        for n, task in enumerate(tasks)
+    ]
+    database.apply(results[: count // 2 + 1])
+    database.apply(results)
+    found = {record.uuid: record for record in database.page(None)}
+    for result in results:
+        record = found[result.uuid]
+        assert (record.status == Status.FAILED) == (result.error is not None)
+        assert (record.checksum, record.error) == (result.checksum, result.error)
 
 
 def test_who_is_not_answered_is_sent_again_with_growing_patience_and_given_up_at_last(database):

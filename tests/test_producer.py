@@ -1,6 +1,6 @@
 import random
 
-from oat.constant import EARLIEST, FALLBACK, LATEST, escape_index, pick
+from oat.constant import EARLIEST, FALLBACK, LATEST, escape_index, pick, stays
 from oat.producer import Ranges, make_up
 
 
@@ -28,3 +28,11 @@ def test_a_seed_gives_the_same_parameters_and_new_uuids():
 
 def test_a_viewport_without_an_interesting_constant_does_not_hang():
     assert pick(random.Random(1), 5.0, 6.0, 5.0, 6.0) == FALLBACK
+
+
+def test_who_is_said_to_stay_does_stay():
+    rng = random.Random(5)
+    constants = [(rng.uniform(-2, 0.5), rng.uniform(-1.2, 1.2)) for _ in range(20_000)]
+    staying = [constant for constant in constants if stays(*constant)]
+    assert all(escape_index(*constant) == LATEST for constant in staying)
+    assert len(staying) > 0.8 * sum(escape_index(*constant) == LATEST for constant in constants)

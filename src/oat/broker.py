@@ -46,7 +46,7 @@ POLL = 0.02
 LONGEST_PAUSE = 15.0
 """Seconds between two attempts to connect, once they have grown."""
 
-SPACING = 0.005
+SPACING = 0.02
 """Seconds between two looks at what has arrived, when it arrives all the time: one system call serves many."""
 
 PATIENCE = 30.0
@@ -215,17 +215,20 @@ class Broker:
             on_confirm: called from a later `wait`, or at once by an embedded broker.
             reason: why it is a dead letter, sent as a header.
         """
-        message = self._channel.prepare_message(
-            body,
-            content_type="application/json",
-            content_encoding="utf-8" if isinstance(body, str) or reason is None else "binary",
-            headers={"reason": reason} if reason else {},
-            properties={"delivery_mode": 2},
-        )
         self._published += 1
         if self._server:
             self._unconfirmed[self._published] = on_confirm
-        self._channel.basic_publish(message, exchange=name, routing_key=name, mandatory=True)
+        if self._server and reason is None:
+            self._channel.publish(name, body)
+        else:
+            message = self._channel.prepare_message(
+                body,
+                content_type="application/json",
+                content_encoding="utf-8" if isinstance(body, str) or reason is None else "binary",
+                headers={"reason": reason} if reason else {},
+                properties={"delivery_mode": 2},
+            )
+            self._channel.basic_publish(message, exchange=name, routing_key=name, mandatory=True)
         if not self._server:
             on_confirm()
 
@@ -374,9 +377,7 @@ class Broker:
             if connection.sock not in ready:
                 return
         try:
-            connection.blocking_read(PATIENCE)
-            while connection.has_read_ahead:
-                connection.blocking_read(PATIENCE)
+            connection.read(PATIENCE)
         except TimeoutError as error:
             raise _Lost("the broker fell silent in the middle of a frame") from error
 

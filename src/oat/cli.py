@@ -275,6 +275,7 @@ def _main(application: typer.Typer) -> NoReturn:
     try:
         status = application(standalone_mode=False)
     except (TyperException, UnusableError, OSError) as error:
+        logging.shutdown()  # what was logged came before
         usage = isinstance(error, TyperException | SettingsError)
         message = error.format_message() if hasattr(error, "format_message") else str(error)
         if message:

@@ -16,6 +16,16 @@ EARLIEST, LATEST = 10, 100
 """A constant is interesting whose orbit stops at a loop index strictly between the two."""
 
 
+def stays(cx: float, cy: float) -> bool:
+    """Tell of most constants whose orbit never leaves that it doesn't, without following it.
+
+    They are those in the cardioid and in the disc of period 2, most of the Mandelbrot set. Source:
+    https://en.wikipedia.org/wiki/Plotting_algorithms_for_the_Mandelbrot_set#Cardioid_/_bulb_checking
+    """
+    q = (cx - 0.25) ** 2 + cy * cy
+    return q * (q + cx - 0.25) < 0.25 * cy * cy or (cx + 1) ** 2 + cy * cy < 0.0625  # noqa: PLR2004
+
+
 def escape_index(cx: float, cy: float) -> int:
     """Return the loop index at which the orbit of c = cx + cy·i stops (|z| > 2), `LATEST` if it goes on."""
     zx, zy = cx, cy
@@ -34,6 +44,6 @@ def pick(rng: random.Random, xa: float, xb: float, ya: float, yb: float) -> tupl
     for _ in range(DRAWS):
         cx = rng.random() * (xb - xa) + xa
         cy = rng.random() * (yb - ya) + ya
-        if EARLIEST < escape_index(cx, cy) < LATEST:
+        if not stays(cx, cy) and EARLIEST < escape_index(cx, cy) < LATEST:
             return cx, cy
     return FALLBACK

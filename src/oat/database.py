@@ -25,6 +25,7 @@ from sqlalchemy.exc import (
 )
 
 from oat.messages import Result, Task
+from oat.outcome import outcome, updates
 from oat.schema import DatabaseError, Status, fractals, migrate, outbox
 from oat.settings import SettingsError
 
@@ -57,32 +58,6 @@ class Record:
 
 
 TASK_COLUMNS = [fractals.c[name] for name in Task.model_fields]
-
-
-def outcome(status: Status, result: Result) -> dict[str, Any] | None:
-    """Return what `result` changes in a record of this `status`, None if nothing.
-
-    An image counts whenever it comes, also after a failure; a failure counts only while there is no image.
-    """
-    if result.error is None:
-        return {
-            "status": Status.DONE,
-            "duration": result.duration,
-            "checksum": result.checksum,
-            "size": result.size,
-            "worker": result.worker,
-            "error": None,
-        }
-    if status == Status.WAITING:
-        return {
-            "status": Status.FAILED,
-            "duration": None,
-            "checksum": None,
-            "size": None,
-            "worker": result.worker,
-            "error": result.error,
-        }
-    return None
 
 
 class Database:
@@ -171,12 +146,12 @@ class Database:
                 known |= {row.uuid: Status(row.status) for row in connection.execute(query)}
             now = _now()
             changes = [
-                {"key": key, "finished_at": now, **change}
+                {"uuid": key, **change}
                 for key in sorted(known)
                 if (change := outcome(known[key], by_key[key])) is not None
             ]
-            if changes:
-                connection.execute(_UPDATE, changes)
+            for statement, values in updates(changes):
+                connection.execute(statement, values | {"finished_at": now})
             return {UUID(key) for key in by_key.keys() - known.keys()}
 
         return self._run(work)
@@ -289,18 +264,6 @@ class Database:
                 )  # fmt: skip
                 self.stopping.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-
-
-_UPDATE = (
-    fractals.update()
-    .where(fractals.c.uuid == sa.bindparam("key"))
-    .values(
-        {
-            name: sa.bindparam(name)
-            for name in ("status", "duration", "checksum", "size", "worker", "error", "finished_at")
-        }
-    )
-)
 
 
 def _options(url: sa.URL) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from oat.settings import Settings, configure_logging, mask_password
+from oat.logs import configure_logging
+from oat.settings import Settings, mask_password
 
 BrokerUrl = Annotated[
     str | None,

@@ -1,13 +1,10 @@
-"""Settings: where the servers are, what is allowed, and how the log looks.
+"""Settings: where the servers are, and what is allowed.
 
 Every setting is an environment variable `OAT_…`; the commands offer the usual ones as options too. Nothing
 set means the embedded default: no server, everything in the user's data folder.
 """
 
-import logging
 import re
-import time
-from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -82,31 +79,3 @@ class Settings(BaseSettings):
 def mask_password(url: str) -> str:
     """Return `url` with its password replaced by stars, fit for a log."""
     return re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)
-
-
-class _Formatter(logging.Formatter):
-    """Python's own, but the date of a second is written once: a tiny task has eight lines."""
-
-    _second, _date = -1, ""
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 (its name)
-        if int(record.created) != self._second:
-            self._second = int(record.created)
-            self._date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
-        return f"{self._date},{int(record.msecs):03d}"
-
-
-def configure_logging(log_file: Path | None, level: int = logging.INFO) -> None:
-    """Send log lines in the form of the tutorial to the terminal, or to `log_file` where one is given.
-
-    Raises:
-        OSError: `log_file` cannot be written.
-    """
-    # What the lines don't show need not be found out: Python's logging HOWTO, "Optimization".
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None
-    handler = WatchedFileHandler(log_file) if log_file else logging.StreamHandler()
-    handler.setFormatter(_Formatter("%(asctime)s %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("alembic", "amqp", "kombu", "numba"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -6,6 +6,7 @@ every S3 tool knows (`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS
 """
 
 import contextlib
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -116,26 +117,25 @@ class _Directory:
 
     def __init__(self, target: str) -> None:
         self.path = Path(target)
+        self._numbers = itertools.count()
 
     def prepare(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._write(b"").unlink()
+            self._remove(self._write(b""))
             for path in left_over(self.path):
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise SettingsError(f"images cannot be written to {self.path}: {error.strerror}") from error
 
     def put(self, name: str, content: bytes) -> str:
-        part = self._write(content)
-        path = self.path / name
+        part, path = self._write(content), f"{self.path}/{name}"
         try:
-            part.replace(path)
+            os.replace(part, path)  # noqa: PTH105 (as in `_write`)
         except BaseException:
-            with contextlib.suppress(OSError):
-                part.unlink()
+            self._remove(part)
             raise
-        return str(path)
+        return path
 
     def get(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
@@ -152,16 +152,29 @@ class _Directory:
         with contextlib.suppress(FileNotFoundError):
             yield from (path.name for path in left_over(self.path))
 
-    def _write(self, content: bytes) -> Path:
-        """Write `content` to a new file that nobody takes for an image, and return its path."""
-        part = self.path / temporary_name(f"{uuid4().hex}.part")
+    def _write(self, content: bytes) -> str:
+        """Write `content` to a new file that nobody takes for an image, and return its path.
+
+        With the system's own calls: `Path`'s take as long again as these, for a small image.
+        """
+        part = f"{self.path}/{temporary_name(f'{next(self._numbers)}.part')}"
+        file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            part.write_bytes(content)
+            try:
+                left = memoryview(content)
+                while left:
+                    left = left[os.write(file, left) :]
+            finally:
+                os.close(file)
         except BaseException:
-            with contextlib.suppress(OSError):
-                part.unlink()
+            self._remove(part)
             raise
         return part
+
+    @staticmethod
+    def _remove(part: str) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(part)  # noqa: PTH108 (as in `_write`)
 
 
 class _Bucket:

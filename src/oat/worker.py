@@ -33,8 +33,13 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
 FEWEST, MOST = 2, 64
 """Tasks held for each render thread: one to render and one to go on with, and more of those that take no time."""
 
-HELD_WORK = 0.1
-"""Seconds of work held for each thread, where that is more than `FEWEST` tasks."""
+HELD_WORK = 0.15
+"""Seconds of work held for each thread, where that is more than `FEWEST` tasks. From the end of a task to the
+next one's arrival the broker is looked at three times, `oat.broker.SPACING` apart: for the result to go out, for
+its confirm and for the task."""
+
+MEMORY = 16
+"""Of so many images is the time taken that an image takes."""
 
 SLOW = 1.0
 """Seconds without an image, after which a worker keeps no more than `FEWEST` tasks from the others."""
@@ -67,6 +72,7 @@ class Worker:
         self._held: set[Delivery] = set()
         self._holding = FEWEST
         self._seconds = HELD_WORK
+        self._rendered = 0
         self._finished_at = 0.0
 
     def run(self) -> None:
@@ -182,7 +188,8 @@ class Worker:
             self._finished_at = time.monotonic()
             if result is None:
                 continue
-            self._seconds += ((result.duration or 0.0) - self._seconds) / 16
+            self._rendered += 1
+            self._seconds += ((result.duration or 0.0) - self._seconds) / min(self._rendered, MEMORY)
             self.broker.publish(RESULTS, result.to_json(), partial(self.broker.ack, delivery))
             log.info("pushed result: %s", result.model_dump(exclude_none=True))
 
