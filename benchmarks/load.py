@@ -7,6 +7,7 @@ cores. What counts are the ratios, of medians.
 
 import argparse
 import hashlib
+import json
 import os
 import random
 import signal
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import amqp
@@ -29,6 +31,8 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from steps import STEPS
+
 from oat.database import Database
 from oat.logs import configure_logging
 from oat.producer import Producer, Ranges, make_up
@@ -158,6 +162,22 @@ class Bench:
             wait_until(lambda: consumers(self.rabbitmq.url, "tasks", "results"), "the services")
             return self.measure(settings, count, producer.run, {"worker": worker, "tracker": tracker})
 
+    def steps(self, seconds: float) -> dict[str, dict[str, float]]:
+        """Let sets of ten images flow for some seconds; return when each UUID had come through each of `STEPS`."""
+        settings = self.settings()
+        folder = settings.log_file.parent
+        script = [sys.executable, Path(__file__).parent / "steps.py"]
+        ten = ["--min-tasks", "10", "--max-tasks", "10", "--min-pause", "0.1", "--max-pause", "0.3"]
+        services = {"tracker": [], "worker": [], "producer": ten}
+        commands = [[*script, name, folder / f"{name}.json", *options] for name, options in services.items()]
+        with self.processes(settings, *commands[:2]):
+            wait_until(lambda: consumers(self.rabbitmq.url, "tasks", "results"), "the services")
+            with self.processes(settings, commands[2]):
+                time.sleep(seconds)
+            wait_until(lambda: not waiting(settings.database_url), "all records done")
+        files = [json.loads((folder / f"{name}.json").read_text()) for name in services]
+        return {step: times for file in files for step, times in file.items()}
+
     def celery(self, count: int, ranges: Ranges) -> Measured:
         """Run Celery's workers, one process a core."""
         command = [BIN / "celery", "-A", "peers:celery", "worker", "--concurrency", str(CORES), "--without-gossip",
@@ -198,6 +218,13 @@ def consumers(url: str, *queues: str) -> bool:
             return all(connection.channel().queue_declare(q, passive=True).consumer_count for q in queues)
     except amqp.NotFound:
         return False
+
+
+def waiting(url: str) -> int:
+    """Return how many records have no answer yet."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        return connection.execute(sa.text("SELECT COUNT(*) FROM fractals WHERE status = 'waiting'")).scalar_one()
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
@@ -296,13 +323,30 @@ def many(bench: Bench, counts: list[int]) -> None:
     console.print(table)
 
 
+def way(bench: Bench, seconds: float) -> None:
+    """Print how long a task spends in each step of its way, while the queues are short."""
+    passed = bench.steps(seconds)
+    table = Table(title=f"A task's way: {len(passed['commit'])} images of the usual size in {seconds:g} seconds")
+    for heading in ("", "p50, ms", "p95, ms", "p99, ms", "of the whole"):
+        table.add_column(heading, justify="right" if heading else "left")
+    spent: dict[str, list[float]] = {}
+    for before, step in pairwise(STEPS):
+        # A worker may have a task before the producer hears of the confirm: such a one didn't wait.
+        spent[step] = [max(0.0, passed[step][uuid] - passed[before][uuid]) for uuid in passed["commit"]]
+    whole = sum(map(sum, spent.values()))
+    for step, some in spent.items():
+        cuts = statistics.quantiles(some, n=100)
+        table.add_row(step, *(f"{1000 * cuts[p - 1]:.1f}" for p in (50, 95, 99)), f"{sum(some) / whole:.0%}")
+    console.print(table)
+
+
 def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=3000, help="tiny tasks a round")
-    parser.add_argument("--images", type=int, default=400, help="images of the usual size a round")
+    parser.add_argument("--images", type=int, default=1500, help="images of the usual size a round")
     parser.add_argument("--rounds", type=int, default=3, help="the medians are of so many rounds")
-    parser.add_argument("--many", type=int, nargs="*", default=[1000, 20_000], help="numbers of queued tasks")
+    parser.add_argument("--many", type=int, nargs="*", default=[1000, 100_000], help="numbers of queued tasks")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="oat-bench-") as folder:
         Path(folder).chmod(0o755)
@@ -311,6 +355,7 @@ def main() -> None:
             compare(bench, options.tasks, options.rounds)
             usual(bench, options.images, options.rounds)
             many(bench, options.many)
+            way(bench, 20)
         finally:
             bench.close()
 

@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from uuid import UUID
 
 from oat import metrics
-from oat.broker import RESULTS, TASKS, Broker, Delivery
+from oat.broker import RESULTS, SPACING, TASKS, Broker, Delivery
 from oat.julia import warm_up
 from oat.messages import MAX_REASON, InvalidMessageError, Result, Task, parse_task
 from oat.readiness import tell_ready
@@ -115,6 +115,8 @@ class Worker:
         self._consume(FEWEST)
         tell_ready()
         while not self.stopping.is_set():
+            # Where a thread may soon run dry, what has arrived is taken at once.
+            self.broker.spacing = SPACING if self._tasks.qsize() > len(self._threads) else 0.0
             self.broker.wait(3600.0 if self._tasks.empty() else SLOW)
             self._answer_finished()
             self._adapt()
