@@ -82,17 +82,16 @@ def test_two_workers_and_two_trackers_share_the_load(on_servers):
 
 
 def test_a_stop_in_the_middle_loses_nothing(system):
-    system.produce(300)
-    for round_ in range(3):
+    for _ in range(3):
+        system.produce(300)
         worker, tracker = system.start("oat-worker"), system.start("oat-tracker")
         wait_until(lambda w=worker: w.log.read_text().count("pushed result") >= 20, "some results")
         terminate(worker)
         terminate(tracker)
-        assert round_ < 2 or len(system.records()) == 300
     system.start("oat-worker")
     system.start("oat-tracker")
-    system.wait_for(300)
-    system.audit(300)
+    system.wait_for(900)
+    system.audit(900)
 
 
 def test_a_killed_workers_tasks_are_rendered_by_another(system):

@@ -46,7 +46,7 @@ POLL = 0.02
 LONGEST_PAUSE = 15.0
 """Seconds between two attempts to connect, once they have grown."""
 
-SPACING = 0.02
+SPACING = 0.03
 """Seconds between two looks at what has arrived, when it arrives all the time: one system call serves many."""
 
 PATIENCE = 30.0
@@ -390,7 +390,7 @@ class Broker:
             except TimeoutError:
                 pass
             left = deadline - time.monotonic()
-            pause = 0.0 if self._arrived else max(0.0, min(POLL, left))
+            pause = 0.0 if self._arrived else max(0.0, min(max(POLL, self.spacing), left))
             woken = select.select([self._awake], [], [], pause)[0]
             if woken:  # and only then: a wake that comes after the look is for the next one
                 self._sleep_again()

@@ -189,7 +189,7 @@ def run(
             images = bar.add_task("images", total=tasks)
             while not (state := job.progress()).finished:
                 bar.update(images, completed=state.done + state.failed)
-                time.sleep(0.05)
+                time.sleep(0.1)
             bar.update(images, completed=tasks)
         sheet = data_folder() / "contact-sheet.png"
         sheet.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ process had in memory is gone: the tracker sends such tasks again.
 
 import contextlib
 import logging
+import os
 import time
 from collections import defaultdict, deque
 from pathlib import Path
@@ -17,7 +18,7 @@ from uuid import uuid4
 from kombu.transport import filesystem, virtual
 from kombu.utils.json import dumps, loads
 
-from oat.temporary import left_over, original_name, temporary_name
+from oat.temporary import left_over, original_name, temporary_name, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -46,20 +47,15 @@ class Channel(filesystem.Channel):
 
     # kombu itself calls the second argument once `message` and once `payload`.
     def _put(self, queue: str, payload: dict[str, Any], **_: Any) -> None:  # type: ignore[override]
-        name = f"{time.time_ns():020d}-{uuid4().hex}"
-        part = Path(self.data_folder_out, temporary_name(f"{name}.part"))
-        try:
-            part.write_text(dumps(payload))
-            part.rename(Path(self.data_folder_out, f"{name}.{queue}.msg"))
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        name = f"{time.time_ns():020d}-{uuid4().hex}.{queue}.msg"
+        write_whole(self.data_folder_out, name, dumps(payload).encode())
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
         names = self._listed[queue]
         if not names:
-            files = Path(self.data_folder_in).glob(f"*.{queue}.msg")
-            names.extend(sorted(file.name for file in files))
+            ending = f".{queue}.msg"
+            files = os.listdir(self.data_folder_in)  # noqa: PTH208 (names are all we need, of thousands)
+            names.extend(sorted(name for name in files if name.endswith(ending) and name[0] != "."))
         while names:
             path = Path(self.data_folder_in, names.popleft())
             taken = path.with_name(temporary_name(f"{path.name}.taken"))

@@ -22,6 +22,9 @@ from oat.worker import Worker
 SHEET_SIDE = 1600
 """Pixels of the longer side of a contact sheet."""
 
+TOGETHER = 50
+"""Tasks whose states are looked up at once."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -87,8 +90,13 @@ class Run:
             raise self._fault
         produced = [] if self._threads[-1].is_alive() else self._producer.produced
         open_tasks = [task.uuid for task in produced if task.uuid not in self._answered]
-        found = self.database.statuses(open_tasks)
-        self._answered |= {uuid: status for uuid, status in found.items() if status != Status.WAITING}
+        # The oldest are answered first: where none of them is, there is no need to ask for the others.
+        for start in range(0, len(open_tasks), TOGETHER):
+            found = self.database.statuses(open_tasks[start : start + TOGETHER])
+            answered = {uuid: status for uuid, status in found.items() if status != Status.WAITING}
+            self._answered |= answered
+            if not answered:
+                break
         states = list(self._answered.values())
         return Progress(
             total=self._producer.ranges.tasks[0],

@@ -6,7 +6,6 @@ every S3 tool knows (`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS
 """
 
 import contextlib
-import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from oat.settings import SettingsError, mask_password
-from oat.temporary import left_over, temporary_name
+from oat.temporary import left_over, temporary_name, write_whole
 
 SUFFIX = ".png"
 
@@ -117,25 +116,18 @@ class _Directory:
 
     def __init__(self, target: str) -> None:
         self.path = Path(target)
-        self._numbers = itertools.count()
 
     def prepare(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._remove(self._write(b""))
+            os.unlink(write_whole(self.path, temporary_name("probe.part"), b""))  # noqa: PTH108 (it is no `Path`)
             for path in left_over(self.path):
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise SettingsError(f"images cannot be written to {self.path}: {error.strerror}") from error
 
     def put(self, name: str, content: bytes) -> str:
-        part, path = self._write(content), f"{self.path}/{name}"
-        try:
-            os.replace(part, path)  # noqa: PTH105 (as in `_write`)
-        except BaseException:
-            self._remove(part)
-            raise
-        return path
+        return write_whole(self.path, name, content)
 
     def get(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
@@ -151,30 +143,6 @@ class _Directory:
     def left_over(self) -> Iterator[str]:
         with contextlib.suppress(FileNotFoundError):
             yield from (path.name for path in left_over(self.path))
-
-    def _write(self, content: bytes) -> str:
-        """Write `content` to a new file that nobody takes for an image, and return its path.
-
-        With the system's own calls: `Path`'s take as long again as these, for a small image.
-        """
-        part = f"{self.path}/{temporary_name(f'{next(self._numbers)}.part')}"
-        file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            try:
-                left = memoryview(content)
-                while left:
-                    left = left[os.write(file, left) :]
-            finally:
-                os.close(file)
-        except BaseException:
-            self._remove(part)
-            raise
-        return part
-
-    @staticmethod
-    def _remove(part: str) -> None:
-        with contextlib.suppress(OSError):
-            os.unlink(part)  # noqa: PTH108 (as in `_write`)
 
 
 class _Bucket:
