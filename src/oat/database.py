@@ -313,7 +313,9 @@ def _options(url: sa.URL) -> dict[str, Any]:
             timeouts = {"connect_timeout": 10, "read_timeout": 30, "write_timeout": 30}
             return {"connect_args": timeouts, "isolation_level": "READ COMMITTED"}
         case "postgresql":
+            # The first is for what has been sent; only the others tell that who should answer is gone.
             timeouts = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
+            timeouts |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
             return {"connect_args": timeouts, "isolation_level": "READ COMMITTED"}
         case other:
             raise ValueError(f"{other} is not a database oat works with")
