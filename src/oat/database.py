@@ -181,24 +181,43 @@ class Database:
 
         return self._run(work)
 
-    def send_again(self, resend_after: float, most: int = CHUNK) -> tuple[int, int]:
+    def send_again(self, resend_after: float, queue_empty: bool, most: int = CHUNK) -> tuple[int, int]:
         """Note that tasks which nobody has answered are to be published once more.
 
         Each sending doubles the patience, so that an image which takes long is not rendered over and over; after
         `MOST_SENDINGS` the record becomes `failed`.
 
+        Args:
+            resend_after: seconds of patience with a task that was sent once.
+            queue_empty: whether every task has been taken. While tasks wait, those before one that was answered
+                have been: the queue keeps their order.
+            most: how many to look at.
+
         Returns:
             How many are to be sent again, and how many were given up.
         """
         now = _now()
+        patience = timedelta(seconds=resend_after)
+        # Where a task was sent twice, the answer may be to the first message, the time is the second's.
+        last_answered = (
+            sa.select(fractals.c.sent_at)
+            .where(
+                fractals.c.finished_at < now - patience, fractals.c.status == Status.DONE, fractals.c.sendings == 1
+            )
+            .order_by(fractals.c.finished_at.desc())
+            .limit(1)
+        )
 
         def work(connection: sa.Connection) -> tuple[int, int]:
+            all_taken_before = now if queue_empty else connection.execute(last_answered).scalar()
+            if all_taken_before is None:
+                return 0, 0
             query = (
                 sa.select(fractals.c.uuid, fractals.c.sendings, fractals.c.sent_at)
                 .outerjoin(outbox, outbox.c.uuid == fractals.c.uuid)
                 .where(
                     fractals.c.status == Status.WAITING,
-                    fractals.c.sent_at < now - timedelta(seconds=resend_after),
+                    fractals.c.sent_at < all_taken_before - patience,
                     outbox.c.uuid.is_(None),
                 )
                 .order_by(fractals.c.sent_at)

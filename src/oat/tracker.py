@@ -109,11 +109,11 @@ class Tracker:
         if now < self._housekeeping_due:
             return
         self._housekeeping_due = now + min(5.0, self.settings.resend_after, self.settings.lease)
-        if self.broker.size(TASKS) == self.broker.size(RESULTS) == 0 and not self._arrived:
-            again, given_up = self.database.send_again(self.settings.resend_after)
-            metrics.SENT_AGAIN.inc(again)
-            if again or given_up:
-                log.warning("%d task(s) without an answer are sent again, %d given up", again, given_up)
+        queue_empty = self.broker.size(TASKS) == self.broker.size(RESULTS) == 0 and not self._arrived
+        again, given_up = self.database.send_again(self.settings.resend_after, queue_empty)
+        metrics.SENT_AGAIN.inc(again)
+        if again or given_up:
+            log.warning("%d task(s) without an answer are sent again, %d given up", again, given_up)
         if count := outbox.take_over(self.settings.lease, self.database, self.broker):
             log.info("published %d task(s) that nobody had sent", count)
 
