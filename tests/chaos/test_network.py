@@ -4,10 +4,9 @@ import time
 
 import pytest
 
-from oat.rendering import render_png
 from proxy import DOWN, UP
 from servers import HEARTBEAT, wait_until
-from siegel import disc
+from siegel import slow
 
 LONG = pytest.mark.long
 
@@ -68,11 +67,7 @@ def test_traffic_that_crawls(on_servers, proxies, server):
 
 @LONG
 def test_an_image_that_takes_longer_than_the_heartbeats(on_servers):
-    render_png(disc(10))
-    started = time.thread_time()
-    render_png(disc(1000))
-    pace = (time.thread_time() - started) / 1000
-    on_servers.record([disc(round(3.5 * HEARTBEAT / pace))])
+    on_servers.record([slow(3.5 * HEARTBEAT)])
     on_servers.produce(300)
     services = on_servers.flow("oat-tracker")
     wait_until(lambda: on_servers.queued("tasks") >= 301, "the long task, sent by the tracker")
