@@ -127,21 +127,21 @@ def test_what_is_declared_differently_is_a_clear_error(on_servers, what):
 
 
 def deadlocks(system):
+    if system.broker_url is None:
+        return 0
     with system.engine.connect() as connection:
         return connection.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'").one()
 
 
 @pytest.mark.long
-def test_producers_and_trackers_writing_thousands_of_records_at_once_never_deadlock(on_servers):
-    on_servers.produce(1)
-    before = deadlocks(on_servers)
-    services = on_servers.flow("oat-worker", "oat-tracker", "oat-producer")
-    services |= {
-        f"{n}": s for n, s in enumerate(on_servers.flow("oat-tracker", "oat-producer", tasks=250).values())
-    }
-    wait_until(lambda: on_servers.counts().get("done", 0) > 3000, "thousands of images")
-    on_servers.stop(*(s for s in on_servers.processes if "oat-producer" in s.log.name))
-    assert on_servers.finish() > 3000
-    assert deadlocks(on_servers) == before
+def test_producers_and_trackers_writing_thousands_of_records_at_once_never_deadlock(system):
+    system.produce(1)
+    before = deadlocks(system)
+    services = system.flow("oat-worker", "oat-tracker", "oat-producer")
+    services |= {f"{n}": s for n, s in enumerate(system.flow("oat-tracker", "oat-producer", tasks=250).values())}
+    wait_until(lambda: system.counts().get("done", 0) > 3000, "thousands of images")
+    system.stop(*(s for s in system.processes if "oat-producer" in s.log.name))
+    assert system.finish() > 3000
+    assert deadlocks(system) == before
     for service in services.values():
         assert "not at hand" not in service.log.read_text()
