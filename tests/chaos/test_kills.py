@@ -96,6 +96,24 @@ def test_a_server_that_dies_in_the_middle_and_comes_back(mortal, victim, number)
 
 
 @LONG
+def test_services_and_servers_harmed_in_random_order(mortal, rng):
+    system, *servers = mortal
+    both = [system.steady(), system.flow()]
+    for _ in range(20):
+        time.sleep(rng.uniform(0, 2))
+        if rng.random() < 0.2:
+            server = rng.choice(servers)
+            server.stop(signal.SIGKILL)
+            server.start()
+        else:
+            services, command = rng.choice(both), rng.choice(list(AT_WORK))
+            rng.choice([system.kill, system.stop])(services[command])
+            services |= system.flow(command)
+    system.stop(both[1]["oat-producer"])
+    system.come_through(both[0])
+
+
+@LONG
 def test_a_broker_that_loses_its_queues_gets_the_tasks_again(mortal):
     system, rabbitmq, _ = mortal
     services = system.steady()
