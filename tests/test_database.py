@@ -127,13 +127,15 @@ def test_while_tasks_wait_those_are_sent_again_that_a_later_one_has_overtaken(da
         database.settle([task.uuid])
     now = datetime.now(UTC).replace(tzinfo=None)
     with database._engine.begin() as connection:
-        for task, age in ((overtaken, 100), (answered, 50), (later, 45)):
+        for task, age in ((overtaken, 600), (answered, 500), (later, 450)):
             change = fractals.update().where(fractals.c.uuid == str(task.uuid))
             connection.execute(change.values(sent_at=now - timedelta(seconds=age), sendings=sendings))
     assert database.send_again(30, queue_empty=False) == (0, 0)
     database.apply([Result(uuid=answered.uuid, **answer)])
+    with database._engine.begin() as connection:
+        connection.execute(fractals.update().values(finished_at=now - timedelta(seconds=400)))
     assert database.send_again(30, queue_empty=False) == (0, 0)  # the answer is too young
     with database._engine.begin() as connection:
-        connection.execute(fractals.update().values(finished_at=now - timedelta(seconds=31)))
+        connection.execute(fractals.update().values(finished_at=now - timedelta(seconds=451)))
     assert database.send_again(30, queue_empty=False) == (int(lost), 0)
     assert [task.uuid for task in database.owed(lease=60)] == [overtaken.uuid] * lost

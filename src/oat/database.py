@@ -41,6 +41,10 @@ CHUNK = 500
 MOST_SENDINGS = 10
 """How often a task that nobody answers is sent before its record becomes `failed`."""
 
+LONG_AGO = 15
+"""How many times the patience with a task a later one has been answered, until the earlier one's message is taken
+to be lost: an image that takes a quarter of an hour shall not be rendered twice where there is enough to do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -190,7 +194,7 @@ class Database:
         Args:
             resend_after: seconds of patience with a task that was sent once.
             queue_empty: whether every task has been taken. While tasks wait, those before one that was answered
-                have been: the queue keeps their order.
+                have been: the queue keeps their order. Then the answer has to be `LONG_AGO`.
             most: how many to look at.
 
         Returns:
@@ -202,7 +206,9 @@ class Database:
         last_answered = (
             sa.select(fractals.c.sent_at)
             .where(
-                fractals.c.finished_at < now - patience, fractals.c.status == Status.DONE, fractals.c.sendings == 1
+                fractals.c.finished_at < now - LONG_AGO * patience,
+                fractals.c.status == Status.DONE,
+                fractals.c.sendings == 1,
             )
             .order_by(fractals.c.finished_at.desc())
             .limit(1)

@@ -211,6 +211,7 @@ def at_work_on(system, image):
 
 @LONG
 def test_what_a_killed_worker_held_is_sent_again_while_the_queue_is_never_empty(embedded):
+    embedded.environment["OAT_RESEND_AFTER"] = "0.3"
     services = embedded.steady()
     embedded.kill(services["oat-worker"])
     embedded.stop(services["oat-producer"])
