@@ -134,12 +134,13 @@ def deadlocks(system):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_producers_and_trackers_writing_thousands_of_records_at_once_never_deadlock(system):
     system.produce(1)
     before = deadlocks(system)
     services = system.flow("oat-worker", "oat-tracker", "oat-producer")
     services |= {f"{n}": s for n, s in enumerate(system.flow("oat-tracker", "oat-producer", tasks=250).values())}
-    wait_until(lambda: system.counts().get("done", 0) > 3000, "thousands of images")
+    wait_until(lambda: system.counts().get("done", 0) > 3000, "thousands of images", 200)
     system.stop(*(s for s in system.processes if "oat-producer" in s.log.name))
     assert system.finish() > 3000
     assert deadlocks(system) == before
