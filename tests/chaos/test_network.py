@@ -83,7 +83,11 @@ def test_a_broker_that_refuses_messages_because_its_queues_are_full(on_servers, 
     services = on_servers.steady()
     rabbitmq.control("set_policy", "full", "^(tasks|results)$", '{"max-length": 5, "overflow": "reject-publish"}')
     try:
-        wait_until(lambda: NOTICED in services["oat-producer"].log.read_text(), "a refusal")
+        for publisher, consumer in (("oat-producer", "oat-worker"), ("oat-worker", "oat-tracker")):
+            on_servers.stop(services[consumer])  # who takes enough at once keeps the queue short
+            log = services[publisher].log
+            wait_until(lambda f=log: NOTICED in f.read_text(), "a refusal")
+            services |= on_servers.flow(consumer)
     finally:
         rabbitmq.control("clear_policy", "full")
     on_servers.come_through(services)
