@@ -1,9 +1,11 @@
 """Tasks that take as long as one likes: their orbits never leave, and never come back to a point."""
 
 import cmath
+import time
 from uuid import uuid4
 
 from oat.messages import Task
+from oat.rendering import render_png
 
 
 def disc(iterations, side=500):
@@ -14,3 +16,12 @@ def disc(iterations, side=500):
         uuid=uuid4(), width=side, height=side, iterations=iterations, cx=c.real, cy=c.imag,
         xa=middle.real - 0.05, xb=middle.real + 0.05, ya=middle.imag - 0.05, yb=middle.imag + 0.05,
     )  # fmt: skip
+
+
+def slow(seconds):
+    """A task that takes this machine `seconds` of processor time."""
+    render_png(disc(10))
+    started = time.thread_time()
+    render_png(disc(1000))
+    pace = (time.thread_time() - started) / 1000
+    return disc(round(seconds / pace))

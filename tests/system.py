@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from oat.broker import Broker
 from oat.database import Database
+from oat.producer import Ranges, make_up
 from oat.settings import Settings
 from oat.store import Store
 from servers import wait_until
@@ -27,6 +28,10 @@ from servers import wait_until
 SMALL = ("--min-width", 16, "--max-width", 64, "--min-height", 16, "--max-height", 64)
 
 BIN = Path(sys.executable).parent
+
+
+def small_tasks(count, rng):
+    return [make_up(Ranges(width=(16, 64), height=(16, 64)), rng) for _ in range(count)]
 
 
 class System:

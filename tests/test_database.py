@@ -1,5 +1,6 @@
 import random
 import threading
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -11,7 +12,7 @@ from oat.database import MOST_SENDINGS, Database
 from oat.messages import Result
 from oat.outcome import outcome
 from oat.producer import Ranges, make_up
-from oat.schema import DatabaseError, Status, metadata
+from oat.schema import DatabaseError, Status, fractals, metadata
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 
@@ -124,12 +125,37 @@ def test_each_of_many_results_goes_to_its_own_record(database, count):
 def test_who_is_not_answered_is_sent_again_with_growing_patience_and_given_up_at_last(database):
     [task] = some_tasks(1)
     database.record([task])
-    assert database.send_again(resend_after=-1) == (0, 0)  # still in the outbox: unsent
+    assert database.send_again(-1, queue_empty=True) == (0, 0)  # still in the outbox: unsent
     database.settle([task.uuid])
-    assert database.send_again(resend_after=60) == (0, 0)
+    assert database.send_again(60, queue_empty=True) == (0, 0)
     for _ in range(MOST_SENDINGS - 1):
-        assert database.send_again(resend_after=-0.001) == (1, 0)
+        assert database.send_again(-0.001, queue_empty=True) == (1, 0)
         assert database.owed(lease=60) == [task]
         database.settle([task.uuid])
-    assert database.send_again(resend_after=-0.001) == (0, 1)
+    assert database.send_again(-0.001, queue_empty=True) == (0, 1)
     assert database.statuses([task.uuid]) == {task.uuid: Status.FAILED}
+
+
+@pytest.mark.parametrize(
+    ("sendings", "answer", "lost"),
+    [(1, {**DONE}, True), (2, {**DONE}, False), (1, {"worker": "w", "error": "e"}, False)],
+)
+def test_while_tasks_wait_those_are_sent_again_that_a_later_one_has_overtaken(database, sendings, answer, lost):
+    overtaken, answered, later = tasks = some_tasks(3)
+    for task in tasks:
+        database.record([task])
+        database.settle([task.uuid])
+    now = datetime.now(UTC).replace(tzinfo=None)
+    with database._engine.begin() as connection:
+        for task, age in ((overtaken, 600), (answered, 500), (later, 450)):
+            change = fractals.update().where(fractals.c.uuid == str(task.uuid))
+            connection.execute(change.values(sent_at=now - timedelta(seconds=age), sendings=sendings))
+    assert database.send_again(30, queue_empty=False) == (0, 0)
+    database.apply([Result(uuid=answered.uuid, **answer)])
+    with database._engine.begin() as connection:
+        connection.execute(fractals.update().values(finished_at=now - timedelta(seconds=400)))
+    assert database.send_again(30, queue_empty=False) == (0, 0)  # the answer is too young
+    with database._engine.begin() as connection:
+        connection.execute(fractals.update().values(finished_at=now - timedelta(seconds=451)))
+    assert database.send_again(30, queue_empty=False) == (int(lost), 0)
+    assert [task.uuid for task in database.owed(lease=60)] == [overtaken.uuid] * lost

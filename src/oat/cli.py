@@ -20,6 +20,7 @@ from typer.exceptions import TyperException
 from oat import metrics
 from oat.options import BrokerUrl, DatabaseUrl, LogFile, MetricsPort, Target, make_settings, places
 from oat.settings import Settings, SettingsError, UnusableError, data_folder
+from oat.signals import on_signal
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,8 @@ def worker(
         log_file=log_file, metrics_port=metrics_port,
     )  # fmt: skip
     _log_places("worker", settings)
-    _serve(Worker(settings, threads), settings)
+    service = Worker(settings, threads)
+    _serve(service, settings, service.renders)
 
 
 def tracker(
@@ -292,23 +294,25 @@ def _log_places(service: str, settings: Settings) -> None:
         log.info("%s uses the %s %s", service, what, where)
 
 
-def _serve(service: Service, settings: Settings) -> None:
-    """Run `service`; the first signal has it finish, a second one ends it at once."""
-    metrics.serve(settings)
-    stopping = False
+def _serve(service: Service, settings: Settings, in_hand: Callable[[], bool] = lambda: False) -> None:
+    """Run `service` until a signal stops it.
 
-    def stop(number: int, _frame: object) -> None:
-        log.info("stopping on %s; once more ends it at once", signal.Signals(number).name)
-        nonlocal stopping
-        stopping = True
-        signal.signal(number, signal.SIG_DFL)
+    Args:
+        service: what to run.
+        settings: where it shows its metrics.
+        in_hand: whether it has an image in hand, which is finished however long it takes.
+    """
+    metrics.serve(settings)
+    stopping = threading.Event()
+
+    def stop() -> None:
+        stopping.set()
         service.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    on_signal(stop, in_hand)
     try:
         service.run()
     except UnusableError as error:
-        if not stopping:
+        if not stopping.is_set():
             raise
         log.info("%s", error)

@@ -42,6 +42,10 @@ CHUNK = 500
 MOST_SENDINGS = 10
 """How often a task that nobody answers is sent before its record becomes `failed`."""
 
+LONG_AGO = 15
+"""How many times the patience with a task a later one has been answered, until the earlier one's message is taken
+to be lost: an image that takes a quarter of an hour shall not be rendered twice where there is enough to do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -156,24 +160,45 @@ class Database:
 
         return self._run(work)
 
-    def send_again(self, resend_after: float, most: int = CHUNK) -> tuple[int, int]:
+    def send_again(self, resend_after: float, queue_empty: bool, most: int = CHUNK) -> tuple[int, int]:
         """Note that tasks which nobody has answered are to be published once more.
 
         Each sending doubles the patience, so that an image which takes long is not rendered over and over; after
         `MOST_SENDINGS` the record becomes `failed`.
 
+        Args:
+            resend_after: seconds of patience with a task that was sent once.
+            queue_empty: whether every task has been taken. While tasks wait, those before one that was answered
+                have been: the queue keeps their order. Then the answer has to be `LONG_AGO`.
+            most: how many to look at.
+
         Returns:
             How many are to be sent again, and how many were given up.
         """
         now = _now()
+        patience = timedelta(seconds=resend_after)
+        # Where a task was sent twice, the answer may be to the first message, the time is the second's.
+        last_answered = (
+            sa.select(fractals.c.sent_at)
+            .where(
+                fractals.c.finished_at < now - LONG_AGO * patience,
+                fractals.c.status == Status.DONE,
+                fractals.c.sendings == 1,
+            )
+            .order_by(fractals.c.finished_at.desc())
+            .limit(1)
+        )
 
         def work(connection: sa.Connection) -> tuple[int, int]:
+            all_taken_before = now if queue_empty else connection.execute(last_answered).scalar()
+            if all_taken_before is None:
+                return 0, 0
             query = (
                 sa.select(fractals.c.uuid, fractals.c.sendings, fractals.c.sent_at)
                 .outerjoin(outbox, outbox.c.uuid == fractals.c.uuid)
                 .where(
                     fractals.c.status == Status.WAITING,
-                    fractals.c.sent_at < now - timedelta(seconds=resend_after),
+                    fractals.c.sent_at < all_taken_before - patience,
                     outbox.c.uuid.is_(None),
                 )
                 .order_by(fractals.c.sent_at)
@@ -276,7 +301,9 @@ def _options(url: sa.URL) -> dict[str, Any]:
             timeouts = {"connect_timeout": 10, "read_timeout": 30, "write_timeout": 30}
             return {"connect_args": timeouts, "isolation_level": "READ COMMITTED"}
         case "postgresql":
+            # The first is for what has been sent; only the others tell that who should answer is gone.
             timeouts = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
+            timeouts |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
             return {"connect_args": timeouts, "isolation_level": "READ COMMITTED"}
         case other:
             raise ValueError(f"{other} is not a database oat works with")

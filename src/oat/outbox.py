@@ -19,9 +19,12 @@ def publish(tasks: Sequence[Task], database: Database, broker: Broker) -> None:
 
 
 def take_over(lease: float, database: Database, broker: Broker) -> int:
-    """Publish what others should have published more than `lease` seconds ago, and return how much that was."""
+    """Publish what others should have published more than `lease` seconds ago, and return how much that was.
+
+    A stop is heeded between two batches: the next one who comes along takes over the rest.
+    """
     count = 0
-    while owed := database.owed(lease):
+    while not broker.stopping.is_set() and (owed := database.owed(lease)):
         publish(owed, database, broker)
         count += len(owed)
     return count

@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     lease: PositiveFloat = 60.0
     """Seconds after which an unsent task is taken to belong to someone who died."""
     resend_after: PositiveFloat = 60.0
-    """Seconds without an answer, while the queues are empty, after which a task is sent again."""
+    """Seconds without an answer, with empty queues or with answers to later ones, until a task is sent again."""
     limits: Limits = Field(default_factory=Limits)
     api_token: SecretStr | None = None
     """What a request to the gallery or the API has to show; needed on any address but the loopback."""

@@ -109,13 +109,20 @@ class Tracker:
         if now < self._housekeeping_due:
             return
         self._housekeeping_due = now + min(5.0, self.settings.resend_after, self.settings.lease)
-        if self.broker.size(TASKS) == self.broker.size(RESULTS) == 0 and not self._arrived:
-            again, given_up = self.database.send_again(self.settings.resend_after)
-            metrics.SENT_AGAIN.inc(again)
-            if again or given_up:
-                log.warning("%d task(s) without an answer are sent again, %d given up", again, given_up)
+        again, given_up = self.database.send_again(self.settings.resend_after, self._is_quiet())
+        metrics.SENT_AGAIN.inc(again)
+        if again or given_up:
+            log.warning("%d task(s) without an answer are sent again, %d given up", again, given_up)
         if count := outbox.take_over(self.settings.lease, self.database, self.broker):
             log.info("published %d task(s) that nobody had sent", count)
+
+    def _is_quiet(self) -> bool:
+        """Whether no message waits, neither in a queue nor on its way to us."""
+        # Results that RabbitMQ no longer counts, because it sends them to us, are here before its second answer.
+        if self.broker.size(RESULTS) or self.broker.size(TASKS):
+            return False
+        self.broker.wait(0)
+        return not self._arrived
 
 
 def _tell(result: Result) -> None:

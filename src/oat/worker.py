@@ -70,6 +70,7 @@ class Worker:
         self._tasks: SimpleQueue[tuple[Delivery, Task] | None] = SimpleQueue()
         self._finished: deque[tuple[Delivery, Result | None]] = deque()
         self._held: set[Delivery] = set()
+        self._rendering: set[Delivery] = set()
         self._holding = FEWEST
         self._seconds = HELD_WORK
         self._rendered = 0
@@ -97,6 +98,10 @@ class Worker:
         """Have `run` return; may be called from any thread or signal handler."""
         self.stopping.set()
         self.broker.wake()
+
+    def renders(self) -> bool:
+        """Whether an image is in hand; may be called from any thread."""
+        return bool(self._rendering)
 
     def _wait_for_store(self) -> None:
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
@@ -199,7 +204,9 @@ class Worker:
         """Render what there is until there is None: the life of a render thread."""
         while work := self._tasks.get():
             delivery, task = work
+            self._rendering.add(delivery)
             self._finished.append((delivery, self._answer(task)))
+            self._rendering.remove(delivery)
             self.broker.wake()
 
     def _answer(self, task: Task) -> Result | None:

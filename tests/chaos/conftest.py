@@ -31,13 +31,15 @@ def on_servers(vhost, mariadb, tmp_path):
         yield running
 
 
-@pytest.fixture(params=["embedded", "servers"])
-def system(request, tmp_path):
-    if request.param == "servers":
-        yield request.getfixturevalue("on_servers")
-    else:
-        with System(tmp_path, **IMPATIENT) as running:
-            yield running
+@pytest.fixture
+def embedded(tmp_path):
+    with System(tmp_path, **IMPATIENT) as running:
+        yield running
+
+
+@pytest.fixture(params=["embedded", "on_servers"], ids=["embedded", "servers"])
+def system(request):
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

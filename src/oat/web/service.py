@@ -11,7 +11,7 @@ from oat.web.app import guarded
 from oat.web.backend import Backend
 from oat.web.guard import is_loopback
 
-GRACE = 5
+GRACE = 3
 """Seconds that open requests may take to end."""
 
 
