@@ -8,16 +8,22 @@ is its colour. The numbers are, bit for bit, those of the plain Python loop
             break
         zr, zi = zr * zr - zi * zi + cr, zr * zi + zr * zi + ci
 
-only that here a block of pixels takes each step together, a pixel a lane of a vector (see `simd`).
-Who is out waits for the rest of the block: the squarer a block, the more alike are its pixels, and
-the shorter is the wait. `docs/kernel.md` tells how the kernel became what it is.
+only that here many pixels take each step together, a pixel a lane of a vector (see `simd`):
+
+1. The picture is cut into blocks as large as a vector. Each takes its first steps by itself; most blocks
+   have left the disc by then, and are done.
+2. The pixels of the others are gathered in a pool. After each burst of steps, who left the disc leaves the
+   pool, and the rest move up: vectors are full of pixels that have still steps to take, whichever block they
+   come from.
+
+`docs/kernel.md` tells how the kernel became what it is.
 """
 
 import logging
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -32,7 +38,10 @@ from oat.simd import (
     choose,
     counts,
     doubles,
+    lanes_of,
+    load,
     machine_features,
+    store,
     store_block,
     twice_plus,
 )
@@ -42,14 +51,17 @@ log = logging.getLogger(__name__)
 COLOURS = 32
 """The picture shows n modulo this number."""
 
-QUICK = 64
-"""A block's first so many steps are taken by the quick loop; most are done by then."""
+BURST = 32
+"""So many steps are taken before who is out makes room for others; no more than COLOURS."""
+
+POOL = 2048
+"""So many pixels or a few more are gathered, then finished together."""
+
+CIRCLES = 255
+"""What stands in a pool, in the place of a number of steps, for who goes round in circles."""
 
 NO_RETURN = 3.99
 """Where |c|² is less, who left the disc never comes back: |z² + c| ≥ 4 − |c| > 2, rounded or not."""
-
-BURST = 32
-"""After each so many further steps, a block looks whether it goes round in circles."""
 
 Block = tuple[int, int]
 """What is rendered together: so many rows of so many columns, together a power of two."""
@@ -65,7 +77,6 @@ def palette_indices(task: Task, block: Block | None = None) -> NDArray[np.uint8]
     """
     rows, columns = block = block or block_for(machine_features())
     image = np.empty((-(-task.height // rows) * rows, -(-task.width // columns) * columns), np.uint8)
-    image[:] = 0  # the last image's memory wiped is sooner there than np.zeros' new pages
     corners = task.xa, task.xb, task.ya, task.yb
     kernel(block)(image, task.width, task.height, task.iterations, *corners, task.cx, task.cy)
     return image[: task.height, : task.width]
@@ -157,57 +168,121 @@ def _source(block: Block) -> Kernel:
         for y in range(height):
             ys[y] = y * (yb - ya) / (height - 1) + ya
 
-        cr, ci, four = doubles(cx, lanes), doubles(cy, lanes), doubles(4.0, lanes)
-        last, colours = counts(iterations - 1, lanes), counts(COLOURS - 1, lanes)
-        # Where nobody comes back, there is no need to remember who left. (A coordinate is NaN, neither in
-        # nor out, where the viewport is wider than a float can say.)
-        never_back = cx * cx + cy * cy < NO_RETURN and np.isfinite(xb - xa) and np.isfinite(yb - ya)
-        quick = min(QUICK, iterations - 1) if never_back else 0
+        # A coordinate is NaN, neither in nor out, where the viewport is wider than a float can say.
+        if not (cx * cx + cy * cy < NO_RETURN and np.isfinite(xb - xa) and np.isfinite(yb - ya)):
+            _plainly(image, xs, ys, width, height, iterations, cx, cy)
+            return
 
+        cr, ci, four = doubles(cx, lanes), doubles(cy, lanes), doubles(4.0, lanes)
+        pixels = image.reshape(-1)
+        pool, size = _pool(POOL + lanes), 0
+        last = iterations - 1
+        steps = min(BURST, last)
         for y in range(0, image.shape[0], rows):
             zi0 = block_rows(ys, y, lanes, rows)
             for x in range(0, image.shape[1], columns):
-                zr, zi = block_columns(xs, x, lanes, rows), zi0
-                inside = ~(zr * zr + zi * zi > four)
-                if not any_lane(inside):
-                    continue
-                n = counts(0, lanes)
-                for _ in range(quick):
+                zr, zi, n = block_columns(xs, x, lanes, rows), zi0, counts(0, lanes)
+                for _ in range(steps):
                     zr2, zi2 = zr * zr, zi * zi
                     inside = zr2 + zi2 <= four
                     if not any_lane(inside):
+                        store_block(image, y, x, n, rows)
                         break
                     n = n + inside
                     zi = twice_plus(zr * zi, ci)
                     zr = zr2 - zi2 + cr
                 else:
-                    n = _patiently(zr, zi, inside, n, quick, iterations - 1, last, cr, ci, four)
-                store_block(image, y, x, n & colours, rows)
+                    store(pool.zr, size, zr)
+                    store(pool.zi, size, zi)
+                    store(pool.n, size, n)
+                    for lane in range(lanes):
+                        pool.place[size + lane] = (y + lane // columns) * image.shape[1] + x + lane % columns
+                    size += lanes
+                    if size >= POOL:
+                        _finish(pool, size, pixels, steps, last, cr, ci)
+                        size = 0
+        _finish(pool, size, pixels, steps, last, cr, ci)
 
     return kernel
 
 
-@njit(nogil=True, error_model="numpy")
-def _patiently(zr, zi, inside, n, done, steps, last, cr, ci, four):  # type: ignore[no-untyped-def]  # numba finds the types
-    """Take the steps from `done` to `steps`, and return n.
+class Pool(NamedTuple):
+    """Pixels of many blocks, all of which have taken the same number of steps."""
 
-    Unlike the quick loop, this one remembers who was out before, and it notices orbits that go
-    round in circles: who comes back, bit for bit, to a point where it was will do so for ever.
+    zr: NDArray[np.float64]
+    zi: NDArray[np.float64]
+    old_zr: NDArray[np.float64]
+    old_zi: NDArray[np.float64]
+    n: NDArray[np.uint8]  # how many of the latest steps began inside, or CIRCLES
+    place: NDArray[np.int64]
+
+
+@njit(nogil=True, error_model="numpy")
+def _pool(size):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Make a pool for so many pixels."""
+    zr, zi, old_zr, old_zi = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+    return Pool(zr, zi, old_zr, old_zi, np.empty(size, np.uint8), np.empty(size, np.int64))
+
+
+@njit(nogil=True, error_model="numpy")
+def _finish(pool, size, pixels, done, last, cr, ci):  # type: ignore[no-untyped-def]
+    """Have the pool's first `size` pixels, `done` steps on their way, take the rest up to `last`.
+
+    An orbit that comes back, bit for bit, to a point where it was will do so for ever. So after each
+    burst, everybody compares z with an old z of its own, which is renewed ever more rarely.
     """
-    old_zr, old_zi = zr, zi
-    look_back = done + 2 * BURST
-    for step in range(done, steps, BURST):
-        for _ in range(min(BURST, steps - step)):
+    size = _keep(pool, size, pixels, 0, done, last)
+    look_back = 0
+    while size and done < last:
+        if done >= look_back:
+            pool.old_zr[:size] = pool.zr[:size]
+            pool.old_zi[:size] = pool.zi[:size]
+            look_back = 2 * done
+        steps = min(BURST, last - done)
+        _advance(pool, size, steps, cr, ci)
+        size = _keep(pool, size, pixels, done, steps, last)
+        done += steps
+
+
+@njit(nogil=True, error_model="numpy")
+def _advance(pool, size, steps, cr, ci):  # type: ignore[no-untyped-def]
+    """Take so many steps, without a look at who is out, and note n."""
+    four, circles = doubles(4.0, cr), counts(CIRCLES, cr)
+    for i in range(0, size, lanes_of(cr)):
+        zr, zi, n = load(pool.zr, i, cr), load(pool.zi, i, cr), counts(0, cr)
+        for _ in range(steps):
             zr2, zi2 = zr * zr, zi * zi
-            inside = inside & ~(zr2 + zi2 > four)
-            if not any_lane(inside):
-                return n
-            n = n + inside
+            n = n + (zr2 + zi2 <= four)
             zi = twice_plus(zr * zi, ci)
             zr = zr2 - zi2 + cr
-        if not any_lane(inside & ((zr != old_zr) | (zi != old_zi))):
-            return choose(inside, last, n)
-        if step >= look_back:
-            old_zr, old_zi = zr, zi
-            look_back = 2 * step
-    return n
+        back = (zr == load(pool.old_zr, i, cr)) & (zi == load(pool.old_zi, i, cr))
+        store(pool.zr, i, zr)
+        store(pool.zi, i, zi)
+        store(pool.n, i, choose(back, circles, n))
+
+
+@njit(nogil=True, error_model="numpy")
+def _keep(pool, size, pixels, done, steps, last):  # type: ignore[no-untyped-def]
+    """Put n into the picture, have those who are still inside move up, and return how many these are."""
+    kept = 0
+    for i in range(size):
+        n, place = pool.n[i], pool.place[i]
+        pixels[place] = (last if n == CIRCLES else done + n) % COLOURS
+        # Copied whether it stays or not, and if not, overwritten by the next: sooner done than decided.
+        pool.zr[kept], pool.zi[kept] = pool.zr[i], pool.zi[i]
+        pool.old_zr[kept], pool.old_zi[kept] = pool.old_zr[i], pool.old_zi[i]
+        pool.place[kept] = place
+        kept += n == steps
+    return kept
+
+
+@njit(nogil=True, error_model="numpy")
+def _plainly(image, xs, ys, width, height, iterations, cx, cy):  # type: ignore[no-untyped-def]
+    """Render pixel by pixel, step by step: the way for constants whose orbits come back from outside."""
+    for y in range(height):
+        for x in range(width):
+            zr, zi, n = xs[x], ys[y], 0
+            while n < iterations - 1 and not zr * zr + zi * zi > 4:
+                zr, zi = zr * zr - zi * zi + cx, zr * zi + zr * zi + cy
+                n += 1
+            image[y, x] = n % COLOURS

@@ -101,7 +101,7 @@ _define(operator.sub, ("double", "double"), "double", lambda b, x, y: b.fsub(x, 
 _define(operator.mul, ("double", "double"), "double", lambda b, x, y: b.fmul(x, y))
 _define(operator.gt, ("double", "double"), "mask", lambda b, x, y: b.fcmp_ordered(">", x, y))
 _define(operator.le, ("double", "double"), "mask", lambda b, x, y: b.fcmp_ordered("<=", x, y))
-_define(operator.ne, ("double", "double"), "mask", lambda b, x, y: b.fcmp_unordered("!=", x, y))
+_define(operator.eq, ("double", "double"), "mask", lambda b, x, y: b.fcmp_ordered("==", x, y))
 _define(operator.and_, ("mask", "mask"), "mask", lambda b, m, k: b.and_(m, k))
 _define(operator.or_, ("mask", "mask"), "mask", lambda b, m, k: b.or_(m, k))
 _define(operator.invert, ("mask",), "mask", lambda b, m: b.not_(m))
@@ -141,6 +141,16 @@ def any_lane(_typing: Any, mask: Vector) -> Any:
 
 
 @intrinsic
+def lanes_of(_typing: Any, vector: Vector) -> Any:
+    """Tell how many lanes a vector has."""
+
+    def build(_context: Any, _builder: Any, _signature: Any, _values: Any) -> Any:
+        return ir.Constant(ir.IntType(64), vector.lanes)
+
+    return types.int64(vector), build
+
+
+@intrinsic
 def choose(_typing: Any, mask: Vector, x: Vector, y: Vector) -> Any:
     """Take x where the mask is true, y elsewhere."""
 
@@ -148,6 +158,12 @@ def choose(_typing: Any, mask: Vector, x: Vector, y: Vector) -> Any:
         return builder.select(values[0], values[1], values[2])
 
     return x(mask, x, y), build
+
+
+def _lanes(number: Any) -> int:
+    """Return how many lanes are meant by a literal, or by a vector that has as many."""
+    lanes: int = number.lanes if isinstance(number, Vector) else number.literal_value
+    return lanes
 
 
 def _shuffle(builder: Any, vector: Any, order: list[int]) -> Any:
@@ -166,9 +182,9 @@ def doubles(_typing: Any, x: Any, lanes: Any) -> Any:
     """Make a vector with the number x in every lane."""
 
     def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        return _spread(builder, values[0], lanes.literal_value)
+        return _spread(builder, values[0], _lanes(lanes))
 
-    return Vector("double", lanes.literal_value)(types.float64, lanes), build
+    return Vector("double", _lanes(lanes))(types.float64, lanes), build
 
 
 @intrinsic(prefer_literal=True)
@@ -176,9 +192,9 @@ def counts(_typing: Any, n: Any, lanes: Any) -> Any:
     """Make a vector of counters, every one n."""
 
     def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        return _spread(builder, builder.trunc(values[0], _ELEMENTS["count"]), lanes.literal_value)
+        return _spread(builder, builder.trunc(values[0], _ELEMENTS["count"]), _lanes(lanes))
 
-    return Vector("count", lanes.literal_value)(types.int64, lanes), build
+    return Vector("count", _lanes(lanes))(types.int64, lanes), build
 
 
 def _load(array: Any, index: Any, lanes: Any, order: list[int], length: int) -> Any:
@@ -225,3 +241,23 @@ def store_block(_typing: Any, image: Any, y: Any, x: Any, n: Vector, rows: Any) 
         return context.get_dummy_value()
 
     return types.void(image, types.int64, types.int64, n, rows), build
+
+
+@intrinsic(prefer_literal=True)
+def load(_typing: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """Load array[index], array[index + 1] and so on."""
+    n = _lanes(lanes)
+    return Vector("double", n)(array, types.int64, lanes), _load(array, index, lanes, list(range(n)), n)
+
+
+@intrinsic
+def store(_typing: Any, array: Any, index: Any, vector: Vector) -> Any:
+    """Store a vector at array[index], array[index + 1] and so on."""
+
+    def build(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        data = cgutils.create_struct_proxy(array)(context, builder, values[0]).data
+        address = builder.gep(data, [values[1]])
+        builder.store(values[2], builder.bitcast(address, vector.llvm.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, vector), build
