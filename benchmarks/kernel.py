@@ -28,12 +28,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from oat import julia
-from oat.julia import COLOURS, Kernel, block_for, kernel, palette_indices
+import oat.kernel
+from oat import machine_code
+from oat.colours import COLOURS
+from oat.julia import Kernel, block_for, callable_at, kernel, palette_indices, render
+from oat.machine_code import machine_features
 from oat.messages import Task
 from oat.producer import Ranges, make_up
 from oat.rendering import encode_png, render_png
-from oat.simd import machine_features
 
 console = Console()
 
@@ -166,14 +168,15 @@ def count_steps(width, height, iterations, xa, xb, ya, yb, cx, cy, rows, columns
 
 def report_circles(tasks: list[Task], rounds: int) -> None:
     """Print what looking for circles costs the usual task, and what it saves where there are some."""
+    block = block_for(machine_features())
     kernels = {
-        "as it is": kernel(block_for(machine_features())),
+        "as it is": kernel(block),
         "never looking": kernel_that_never_looks(),
     }
     seconds: dict[str, list[float]] = {name: [] for name in kernels}
     for _ in range(rounds + 1):
         for name, compiled in kernels.items():
-            seconds[name].append(timed(lambda run=compiled: [render_by(run, task) for task in tasks]))
+            seconds[name].append(timed(lambda run=compiled: [render(run, task, block) for task in tasks]))
     with_it, without = (statistics.median(times[1:]) for times in seconds.values())
     console.print(
         f"Looking for orbits that go round in circles costs the usual task {with_it / without - 1:+.1%}.",
@@ -181,20 +184,24 @@ def report_circles(tasks: list[Task], rounds: int) -> None:
     )
 
 
-def render_by(compiled: Kernel, task: Task) -> None:
-    """Render with a kernel of one's own."""
-    rows, columns = block_for(machine_features())
-    image = np.zeros((-(-task.height // rows) * rows, -(-task.width // columns) * columns), np.uint8)
-    corners = task.xa, task.xb, task.ya, task.yb
-    compiled(image, task.width, task.height, task.iterations, *corners, task.cx, task.cy)
-
-
 def kernel_that_never_looks() -> Kernel:
-    """Compile the kernel again, without what `julia` does about circles: all steps are quick ones."""
-    module = types.ModuleType("oat.julia")
-    source = Path(julia.__file__).read_text().replace("QUICK = 64", "QUICK = 2**62")
-    exec(compile(source, "<without circles>", "exec"), module.__dict__)
-    return njit(nogil=True, error_model="numpy")(module._source(block_for(machine_features())))
+    """Compile the kernel again, without what it does about circles."""
+    source = Path(oat.kernel.__file__).read_text()
+    for line, instead in (
+        ("        if done >= look_back:\n", "        if done >= 2**62:\n"),
+        ("choose(back, circles, n)", "n"),
+        ("        pool.old_zr[kept], pool.old_zi[kept] = pool.old_zr[i], pool.old_zi[i]\n", ""),
+    ):
+        if line not in source:
+            raise SystemExit(f"the kernel has no {line!r} any more")
+        source = source.replace(line, instead)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "kernel_without_circles.py")
+        file.write_text(source)
+        module = types.ModuleType("kernel_without_circles")
+        exec(compile(source, file, "exec"), module.__dict__)
+        block = block_for(machine_features())
+        return callable_at(machine_code.load("never-looks", [file], lambda: module.llvm_code(*block)))
 
 
 def report_start(rounds: int) -> None:
