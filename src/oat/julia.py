@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ from oat.messages import Task
 
 POOL = 2048
 """So many pixels or a few more are gathered, then finished together."""
+
+POOL_COLUMNS = 6
+"""What is kept of each, in eight bytes."""
 
 Block = tuple[int, int]
 """What is rendered together: so many rows of so many columns, together a power of two."""
@@ -47,22 +51,21 @@ def palette_indices(task: Task, block: Block | None = None) -> NDArray[np.uint8]
 def render(compiled: Kernel, task: Task, block: Block) -> NDArray[np.uint8]:
     """Render by a kernel for blocks of this shape, up to a multiple of the block."""
     rows, columns = block
-    xs = _coordinates(task.width, task.xa, task.xb, columns)
-    ys = _coordinates(task.height, task.ya, task.yb, rows)
-    image = np.empty((len(ys), len(xs)), np.uint8)
-    size = POOL + rows * columns
-    numbers, counts, places = np.empty((4, size)), np.empty(size, np.uint8), np.empty(size, np.int64)
-    at = [array.ctypes.data for array in (xs, ys, *numbers, counts, places)]
-    compiled(image.ctypes.data, *image.shape, task.iterations, *at[:2], task.cx, task.cy, *at[2:], POOL)
+    image = np.empty((-(-task.height // rows) * rows, -(-task.width // columns) * columns), np.uint8)
+    ys, xs = (np.empty(pixels) for pixels in image.shape)
+    pool = np.empty((POOL_COLUMNS, POOL + rows * columns))
+    first = _address(pool)
+    compiled(
+        _address(image), *image.shape, task.height, task.width, task.iterations,
+        _address(xs), _address(ys), task.xa, task.xb, task.ya, task.yb, task.cx, task.cy,
+        *range(first, first + pool.nbytes, pool.strides[0]), POOL,
+    )  # fmt: skip
     return image
 
 
-def _coordinates(pixels: int, a: float, b: float, multiple: int) -> NDArray[np.float64]:
-    """Spread pixels from a to b; what lies beyond is at infinity, where there is nothing to do."""
-    coordinates = np.full(-(-pixels // multiple) * multiple, np.inf)
-    with np.errstate(over="ignore", invalid="ignore"):
-        coordinates[:pixels] = np.arange(pixels) * np.subtract(b, a) / (pixels - 1) + a
-    return coordinates
+def _address(array: NDArray[Any]) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def block_for(features: frozenset[str]) -> Block:
@@ -108,7 +111,8 @@ def callable_at(address: int) -> Kernel:
     pointer, integer, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
     function = ctypes.CFUNCTYPE(
         ctypes.c_int32, pointer, pointer,
-        pointer, integer, integer, integer, pointer, pointer, number, number,
+        pointer, integer, integer, integer, integer, integer,
+        pointer, pointer, number, number, number, number, number, number,
         pointer, pointer, pointer, pointer, pointer, pointer, integer,
     )(address)  # fmt: skip
 

@@ -45,7 +45,7 @@ NO_RETURN = 3.99
 
 _numbers, _bytes, _integers = map(types.CPointer, (types.float64, types.uint8, types.int64))
 _ARGUMENTS = (
-    _bytes, types.int64, types.int64, types.int64, _numbers, _numbers, types.float64, types.float64,
+    _bytes, *[types.int64] * 5, _numbers, _numbers, *[types.float64] * 6,
     _numbers, _numbers, _numbers, _numbers, _bytes, _integers, types.int64,
 )  # fmt: skip
 """Those of the kernel."""
@@ -67,8 +67,11 @@ def _source(rows: int, columns: int) -> Callable[..., None]:
     lanes = rows * columns
 
     def kernel(  # type: ignore[no-untyped-def]  # here and below, numba finds the types
-        image, height, width, iterations, xs, ys, cx, cy, zr, zi, old_zr, old_zi, counted, place, capacity
-    ):
+        image, height, width, picture_height, picture_width, iterations, xs, ys, xa, xb, ya, yb, cx, cy,
+        zr, zi, old_zr, old_zi, counted, place, capacity,
+    ):  # fmt: skip
+        _spread(xs, width, picture_width, xa, xb)
+        _spread(ys, height, picture_height, ya, yb)
         # A coordinate is NaN, neither in nor out, where the viewport is wider than a float can say.
         if not cx * cx + cy * cy < NO_RETURN or np.isnan(xs[0]) or np.isnan(ys[0]):
             _plainly(image, height, width, iterations, xs, ys, cx, cy)
@@ -104,6 +107,13 @@ def _source(rows: int, columns: int) -> Callable[..., None]:
         _finish(pool, size, image, steps, last, cr, ci)
 
     return kernel
+
+
+@_compiled
+def _spread(coordinates, size, pixels, a, b):  # type: ignore[no-untyped-def]
+    """Spread pixels from a to b; what lies beyond is at infinity, where there is nothing to do."""
+    for i in range(size):
+        coordinates[i] = i * (b - a) / (pixels - 1) + a if i < pixels else np.inf
 
 
 class Pool(NamedTuple):
@@ -175,7 +185,7 @@ def _plainly(image, height, width, iterations, xs, ys, cx, cy):  # type: ignore[
     for y in range(height):
         for x in range(width):
             zr, zi, n = xs[x], ys[y], 0
-            while n < iterations - 1 and not zr * zr + zi * zi > 4:
+            while n < iterations - 1 and not zr * zr + zi * zi > 4:  # noqa: PLR2004 (as `julia` has it)
                 zr, zi = zr * zr - zi * zi + cx, zr * zi + zr * zi + cy
                 n += 1
             image[y * width + x] = n % COLOURS

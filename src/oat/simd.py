@@ -26,7 +26,6 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
 
-
 _ELEMENTS = {"double": ir.DoubleType(), "mask": ir.IntType(1), "count": ir.IntType(8)}
 
 
