@@ -4,18 +4,17 @@ LLVM, which turns numba's code into machine code, has vector types of its own: `
 one register of AVX-512, two of AVX2, four of SSE2 or NEON. Numba doesn't show them to Python; this
 module does. A `Vector` has a number of lanes, and is one of three kinds:
 
-- `double`: numbers: `x + y`, `x - y`, `x * y`, `x > y`, `x <= y`, `x != y`, `twice_plus`;
-- `mask`: a truth value a lane: `m & k`, `m | k`, `~m`, `any_lane`;
+- `double`: numbers: `x + y`, `x - y`, `x * y`, `x <= y`, `x == y`, `twice_plus`;
+- `mask`: a truth value a lane: `m & k`, `any_lane`, `choose`;
 - `count`: counters of 8 bits: `n + m` adds one where the mask is true.
 
-The lanes are the pixels of a block of `rows` × `lanes / rows` pixels, row by row: `block_columns`
-and `block_rows` spread coordinates over them, `store_block` puts the counters into an image.
+`load` and `store` move a vector from and to memory. Where the lanes are the pixels of a block of
+`rows` × `lanes / rows` pixels, row by row, `block_columns` and `block_rows` spread coordinates over them,
+and `store_block` puts the counters into an image. Functions that make a vector are told the number of its
+lanes: a literal, or a vector that has as many.
 
 Each lane of an operation is one IEEE 754 operation, rounded as a Python float is. No fast-math flag
-is set, so LLVM neither reorders nor fuses them.
-
-All this can be called in compiled code only. Numba's cache watches the file of the function that
-is cached, not this one: who changes this file touches `julia.py` as well.
+is set, so LLVM neither reorders nor fuses them. All this can be called in compiled code only.
 """
 
 import operator
