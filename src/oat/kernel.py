@@ -37,6 +37,9 @@ from oat.simd import (
 BURST = 32
 """So many steps are taken before who is out makes room for others; no more than COLOURS."""
 
+PATIENCE = 128
+"""After so many steps, who is still inside may be going round in circles."""
+
 CIRCLES = 255
 """What stands in a pool, in the place of a number of steps, for who goes round in circles."""
 
@@ -131,24 +134,25 @@ class Pool(NamedTuple):
 def _finish(pool, size, image, done, last, cr, ci):  # type: ignore[no-untyped-def]
     """Have the pool's first `size` pixels, `done` steps on their way, take the rest up to `last`.
 
-    An orbit that comes back, bit for bit, to a point where it was will do so for ever. So after each
-    burst, everybody compares z with an old z of its own, which is renewed ever more rarely.
+    An orbit that comes back, bit for bit, to a point where it was will do so for ever. So in the end, after
+    each burst, everybody compares z with an old z of its own, which is renewed ever more rarely.
     """
-    size = _keep(pool, size, image, 0, done, last)
-    look_back = 0
+    size = _keep(pool, size, image, False, 0, done, last)
+    look_back = PATIENCE
     while size and done < last:
+        looking = done >= PATIENCE
         if done >= look_back:
             for i in range(size):
                 pool.old_zr[i], pool.old_zi[i] = pool.zr[i], pool.zi[i]
             look_back = 2 * done
         steps = min(BURST, last - done)
-        _advance(pool, size, steps, cr, ci)
-        size = _keep(pool, size, image, done, steps, last)
+        _advance(pool, size, looking, steps, cr, ci)
+        size = _keep(pool, size, image, looking, done, steps, last)
         done += steps
 
 
 @_compiled
-def _advance(pool, size, steps, cr, ci):  # type: ignore[no-untyped-def]
+def _advance(pool, size, looking, steps, cr, ci):  # type: ignore[no-untyped-def]
     """Take so many steps, without a look at who is out, and note n."""
     four, circles = doubles(4.0, cr), counts(CIRCLES, cr)
     for i in range(0, size, lanes_of(cr)):
@@ -158,14 +162,16 @@ def _advance(pool, size, steps, cr, ci):  # type: ignore[no-untyped-def]
             n = n + (zr2 + zi2 <= four)
             zi = twice_plus(zr * zi, ci)
             zr = zr2 - zi2 + cr
-        back = (zr == load(pool.old_zr, i, cr)) & (zi == load(pool.old_zi, i, cr))
+        if looking:
+            back = (zr == load(pool.old_zr, i, cr)) & (zi == load(pool.old_zi, i, cr))
+            n = choose(back, circles, n)
         store(pool.zr, i, zr)
         store(pool.zi, i, zi)
-        store(pool.n, i, choose(back, circles, n))
+        store(pool.n, i, n)
 
 
 @_compiled
-def _keep(pool, size, image, done, steps, last):  # type: ignore[no-untyped-def]
+def _keep(pool, size, image, looking, done, steps, last):  # type: ignore[no-untyped-def]
     """Put n into the picture, have those who are still inside move up, and return how many these are."""
     kept = 0
     for i in range(size):
@@ -173,8 +179,9 @@ def _keep(pool, size, image, done, steps, last):  # type: ignore[no-untyped-def]
         image[place] = (last if n == CIRCLES else done + n) % COLOURS
         # Copied whether it stays or not, and if not, overwritten by the next: sooner done than decided.
         pool.zr[kept], pool.zi[kept] = pool.zr[i], pool.zi[i]
-        pool.old_zr[kept], pool.old_zi[kept] = pool.old_zr[i], pool.old_zi[i]
         pool.place[kept] = place
+        if looking:
+            pool.old_zr[kept], pool.old_zi[kept] = pool.old_zr[i], pool.old_zi[i]
         kept += n == steps
     return kept
 
