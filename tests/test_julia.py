@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oat.julia import Block, block_for, palette_indices
-from oat.kernel import NO_RETURN
+from oat.julia import POOL, Block, block_for, palette_indices
+from oat.kernel import BURST, NO_RETURN
 from oat.machine_code import machine_features
 from oat.messages import Task
 from reference import escape_counts
@@ -105,7 +105,7 @@ def test_every_remainder_of_every_block(block: Block) -> None:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("iterations", [1, 2, 34, 64, 65, 66, 98, 1000])
+@pytest.mark.parametrize("iterations", [1, 2, 32, 33, 34, 65, 129, 161, 1000])
 def test_special_tasks(changes: dict[str, float], iterations: int) -> None:
     assert_same(task(**{"width": 19, "height": 11, **changes, "iterations": iterations}))
 
@@ -136,6 +136,14 @@ def test_the_cycle_is_the_reference_s() -> None:
     it = task(width=17, height=9, iterations=3000)
     for cx, cy in (0.0, 0.0), (-1.0, 0.0), (-0.123, 0.745), (-0.5, 0.5), (0.28, 0.008):
         assert_same(it.model_copy(update={"cx": cx, "cy": cy}))
+
+
+@pytest.mark.parametrize("c", [(-0.8, 0.156), (-0.123, 0.745)], ids=str)
+def test_more_pixels_than_a_pool_holds(c: tuple[float, float]) -> None:
+    it = task(width=160, height=130, iterations=400, xa=-1.6, xb=1.6, ya=-1.0, yb=1.0, cx=c[0], cy=c[1])
+    assert sum(n >= BURST for row in escape_counts(it) for n in row) > 2 * POOL
+    for block in BLOCKS:
+        assert_same(it, block)
 
 
 @pytest.mark.parametrize("instructions", INSTRUCTION_SETS)
