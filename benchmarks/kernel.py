@@ -28,12 +28,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from oat import julia
-from oat.julia import COLOURS, Kernel, block_for, kernel, palette_indices
+import oat.kernel
+from oat import machine_code
+from oat.colours import COLOURS
+from oat.julia import Kernel, block_for, callable_at, kernel, palette_indices, render
+from oat.machine_code import machine_features
 from oat.messages import Task
 from oat.producer import Ranges, make_up
 from oat.rendering import encode_png, render_png
-from oat.simd import machine_features
 
 console = Console()
 
@@ -111,17 +113,8 @@ def render_all(tasks: list[Task]) -> None:
 
 def report_scaling(rounds: int) -> None:
     """Print what a step of a pixel costs in small and large images, and from few to many iterations."""
-    block = block_for(machine_features())
     table = Table(title="One viewport, c = −0.8 + 0.156i: does the work grow with its size?")
-    for heading in (
-        "pixels",
-        "iterations",
-        "steps a pixel",
-        "taken",
-        "ns a pixel",
-        "ns a step",
-        "ns a step taken",
-    ):
+    for heading in ("pixels", "iterations", "steps a pixel", "ns a pixel", "ns a step"):
         table.add_column(heading, justify="right")
     sizes = [(side, 256) for side in (256, 512, 1024, 2048, 4096, 8192)]
     for side, iterations in sizes + [(1024, n) for n in (128, 1000, 10_000, 100_000)]:
@@ -129,51 +122,43 @@ def report_scaling(rounds: int) -> None:
             uuid=UUID(int=0), width=side, height=side, iterations=iterations,
             xa=-1.6, xb=1.6, ya=-1.0, yb=1.0, cx=-0.8, cy=0.156,
         )  # fmt: skip
-        needed, taken = count_steps(
-            side, side, iterations, task.xa, task.xb, task.ya, task.yb, task.cx, task.cy, *block
-        )
+        steps = count_steps(side, side, iterations, task.xa, task.xb, task.ya, task.yb, task.cx, task.cy)
         palette_indices(task)
         repeats = max(3, min(rounds, 50_000_000 // side**2))
         seconds = statistics.median(timed(lambda task=task: palette_indices(task)) for _ in range(repeats))
         table.add_row(
-            f"{side}²", f"{iterations:,}", f"{needed / side**2:.1f}", f"{taken / needed:.2f} ×",
-            f"{1e9 * seconds / side**2:.2f}", f"{1e9 * seconds / needed:.3f}", f"{1e9 * seconds / taken:.3f}",
+            f"{side}²", f"{iterations:,}", f"{steps / side**2:.1f}",
+            f"{1e9 * seconds / side**2:.2f}", f"{1e9 * seconds / steps:.3f}",
         )  # fmt: skip
     console.print(table)
 
 
 @njit(nogil=True, error_model="numpy")
-def count_steps(width, height, iterations, xa, xb, ya, yb, cx, cy, rows, columns):
-    """Count the steps that the pixels need, and those that they take when a block waits for its slowest."""
-    needed = taken = 0
-    for y0 in range(0, height, rows):
-        for x0 in range(0, width, columns):
-            slowest = 0
-            for y in range(y0, min(y0 + rows, height)):
-                for x in range(x0, min(x0 + columns, width)):
-                    zr, zi = x * (xb - xa) / (width - 1) + xa, y * (yb - ya) / (height - 1) + ya
-                    steps = 0
-                    while steps < iterations:
-                        steps += 1
-                        if zr * zr + zi * zi > 4.0:
-                            break
-                        zr, zi = zr * zr - zi * zi + cx, zr * zi + zr * zi + cy
-                    needed += steps
-                    slowest = max(slowest, steps)
-            taken += slowest * rows * columns
-    return needed, taken
+def count_steps(width, height, iterations, xa, xb, ya, yb, cx, cy):
+    """Count the steps that the pixels need."""
+    steps = 0
+    for y in range(height):
+        for x in range(width):
+            zr, zi = x * (xb - xa) / (width - 1) + xa, y * (yb - ya) / (height - 1) + ya
+            for _ in range(iterations):
+                steps += 1
+                if zr * zr + zi * zi > 4.0:
+                    break
+                zr, zi = zr * zr - zi * zi + cx, zr * zi + zr * zi + cy
+    return steps
 
 
 def report_circles(tasks: list[Task], rounds: int) -> None:
     """Print what looking for circles costs the usual task, and what it saves where there are some."""
+    block = block_for(machine_features())
     kernels = {
-        "as it is": kernel(block_for(machine_features())),
+        "as it is": kernel(block),
         "never looking": kernel_that_never_looks(),
     }
     seconds: dict[str, list[float]] = {name: [] for name in kernels}
     for _ in range(rounds + 1):
         for name, compiled in kernels.items():
-            seconds[name].append(timed(lambda run=compiled: [render_by(run, task) for task in tasks]))
+            seconds[name].append(timed(lambda run=compiled: [render(run, task, block) for task in tasks]))
     with_it, without = (statistics.median(times[1:]) for times in seconds.values())
     console.print(
         f"Looking for orbits that go round in circles costs the usual task {with_it / without - 1:+.1%}.",
@@ -181,20 +166,20 @@ def report_circles(tasks: list[Task], rounds: int) -> None:
     )
 
 
-def render_by(compiled: Kernel, task: Task) -> None:
-    """Render with a kernel of one's own."""
-    rows, columns = block_for(machine_features())
-    image = np.zeros((-(-task.height // rows) * rows, -(-task.width // columns) * columns), np.uint8)
-    corners = task.xa, task.xb, task.ya, task.yb
-    compiled(image, task.width, task.height, task.iterations, *corners, task.cx, task.cy)
-
-
 def kernel_that_never_looks() -> Kernel:
-    """Compile the kernel again, without what `julia` does about circles: all steps are quick ones."""
-    module = types.ModuleType("oat.julia")
-    source = Path(julia.__file__).read_text().replace("QUICK = 64", "QUICK = 2**62")
-    exec(compile(source, "<without circles>", "exec"), module.__dict__)
-    return njit(nogil=True, error_model="numpy")(module._source(block_for(machine_features())))
+    """Compile the kernel again, without what it does about circles."""
+    source = Path(oat.kernel.__file__).read_text()
+    looking = "looking = done >= PATIENCE"
+    if looking not in source:
+        raise SystemExit(f"the kernel has no {looking!r} any more")
+    source = source.replace(looking, "looking = False")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "kernel_without_circles.py")
+        file.write_text(source)
+        module = types.ModuleType("kernel_without_circles")
+        exec(compile(source, file, "exec"), module.__dict__)
+        block = block_for(machine_features())
+        return callable_at(machine_code.load("never-looks", [file], lambda: module.llvm_code(*block)))
 
 
 def report_start(rounds: int) -> None:

@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from oat.julia import COLOURS, palette_indices
+from oat.colours import PALETTE
+from oat.julia import palette_indices
 from oat.messages import Task
-
-PALETTE = bytes(channel for n in range(COLOURS) for channel in (n % 8 * 32, n % 16 * 16, n % 32 * 8))
-"""Red, green and blue of each of the 32 colours."""
 
 LEVEL = 3
 """zlib's effort: the fastest whose files stay below those of RGB at Pillow's defaults."""

@@ -4,40 +4,26 @@ LLVM, which turns numba's code into machine code, has vector types of its own: `
 one register of AVX-512, two of AVX2, four of SSE2 or NEON. Numba doesn't show them to Python; this
 module does. A `Vector` has a number of lanes, and is one of three kinds:
 
-- `double`: numbers: `x + y`, `x - y`, `x * y`, `x > y`, `x <= y`, `x != y`, `twice_plus`;
-- `mask`: a truth value a lane: `m & k`, `m | k`, `~m`, `any_lane`;
+- `double`: numbers: `x + y`, `x - y`, `x * y`, `x <= y`, `x == y`, `twice_plus`;
+- `mask`: a truth value a lane: `m & k`, `any_lane`, `choose`;
 - `count`: counters of 8 bits: `n + m` adds one where the mask is true.
 
-The lanes are the pixels of a block of `rows` × `lanes / rows` pixels, row by row: `block_columns`
-and `block_rows` spread coordinates over them, `store_block` puts the counters into an image.
+`load` and `store` move a vector from and to memory. Where the lanes are the pixels of a block of
+`rows` × `lanes / rows` pixels, row by row, `block_columns` and `block_rows` spread coordinates over them,
+and `store_block` puts the counters into an image. Functions that make a vector are told the number of its
+lanes: a literal, or a vector that has as many.
 
 Each lane of an operation is one IEEE 754 operation, rounded as a Python float is. No fast-math flag
-is set, so LLVM neither reorders nor fuses them.
-
-All this can be called in compiled code only. Numba's cache watches the file of the function that
-is cached, not this one: who changes this file touches `julia.py` as well.
+is set, so LLVM neither reorders nor fuses them. All this can be called in compiled code only.
 """
 
 import operator
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
-from llvmlite import binding, ir
-from numba.core import cgutils, config, types
+from llvmlite import ir
+from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
-
-
-@cache
-def machine_features() -> set[str]:
-    """Name the instruction sets to compile for, as LLVM calls them: "avx2", "neon".
-
-    They are the machine's, unless numba is told others by `NUMBA_CPU_FEATURES`.
-    """
-    if config.CPU_FEATURES is not None:
-        return {name[1:] for name in config.CPU_FEATURES.split(",") if name.startswith("+")}
-    return {name for name, there in binding.get_host_cpu_features().items() if there}
-
 
 _ELEMENTS = {"double": ir.DoubleType(), "mask": ir.IntType(1), "count": ir.IntType(8)}
 
@@ -99,13 +85,9 @@ def _define(
 _define(operator.add, ("double", "double"), "double", lambda b, x, y: b.fadd(x, y))
 _define(operator.sub, ("double", "double"), "double", lambda b, x, y: b.fsub(x, y))
 _define(operator.mul, ("double", "double"), "double", lambda b, x, y: b.fmul(x, y))
-_define(operator.gt, ("double", "double"), "mask", lambda b, x, y: b.fcmp_ordered(">", x, y))
 _define(operator.le, ("double", "double"), "mask", lambda b, x, y: b.fcmp_ordered("<=", x, y))
-_define(operator.ne, ("double", "double"), "mask", lambda b, x, y: b.fcmp_unordered("!=", x, y))
+_define(operator.eq, ("double", "double"), "mask", lambda b, x, y: b.fcmp_ordered("==", x, y))
 _define(operator.and_, ("mask", "mask"), "mask", lambda b, m, k: b.and_(m, k))
-_define(operator.or_, ("mask", "mask"), "mask", lambda b, m, k: b.or_(m, k))
-_define(operator.invert, ("mask",), "mask", lambda b, m: b.not_(m))
-_define(operator.and_, ("count", "count"), "count", lambda b, n, k: b.and_(n, k))
 # Sign-extended, a true lane is all ones, and all ones is −1.
 _define(operator.add, ("count", "mask"), "count", lambda b, n, m: b.sub(n, b.sext(m, n.type)))
 
@@ -141,6 +123,16 @@ def any_lane(_typing: Any, mask: Vector) -> Any:
 
 
 @intrinsic
+def lanes_of(_typing: Any, vector: Vector) -> Any:
+    """Tell how many lanes a vector has."""
+
+    def build(_context: Any, _builder: Any, _signature: Any, _values: Any) -> Any:
+        return ir.Constant(ir.IntType(64), vector.lanes)
+
+    return types.int64(vector), build
+
+
+@intrinsic
 def choose(_typing: Any, mask: Vector, x: Vector, y: Vector) -> Any:
     """Take x where the mask is true, y elsewhere."""
 
@@ -148,6 +140,12 @@ def choose(_typing: Any, mask: Vector, x: Vector, y: Vector) -> Any:
         return builder.select(values[0], values[1], values[2])
 
     return x(mask, x, y), build
+
+
+def _lanes(number: Any) -> int:
+    """Return how many lanes are meant by a literal, or by a vector that has as many."""
+    lanes: int = number.lanes if isinstance(number, Vector) else number.literal_value
+    return lanes
 
 
 def _shuffle(builder: Any, vector: Any, order: list[int]) -> Any:
@@ -166,9 +164,9 @@ def doubles(_typing: Any, x: Any, lanes: Any) -> Any:
     """Make a vector with the number x in every lane."""
 
     def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        return _spread(builder, values[0], lanes.literal_value)
+        return _spread(builder, values[0], _lanes(lanes))
 
-    return Vector("double", lanes.literal_value)(types.float64, lanes), build
+    return Vector("double", _lanes(lanes))(types.float64, lanes), build
 
 
 @intrinsic(prefer_literal=True)
@@ -176,17 +174,17 @@ def counts(_typing: Any, n: Any, lanes: Any) -> Any:
     """Make a vector of counters, every one n."""
 
     def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        return _spread(builder, builder.trunc(values[0], _ELEMENTS["count"]), lanes.literal_value)
+        return _spread(builder, builder.trunc(values[0], _ELEMENTS["count"]), _lanes(lanes))
 
-    return Vector("count", lanes.literal_value)(types.int64, lanes), build
+    return Vector("count", _lanes(lanes))(types.int64, lanes), build
 
 
-def _load(array: Any, index: Any, lanes: Any, order: list[int], length: int) -> Any:
-    def build(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        data = cgutils.create_struct_proxy(array)(context, builder, values[0]).data
-        place = builder.gep(data, [values[1]])
-        numbers = builder.bitcast(place, Vector("double", length).llvm.as_pointer())
-        return _shuffle(builder, builder.load(numbers, align=8), order)
+def _load(lanes: list[int], length: int) -> Any:
+    """Build the loading of so many numbers, spread over lanes: each takes the number with this index."""
+
+    def build(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        numbers = builder.bitcast(builder.gep(values[0], [values[1]]), Vector("double", length).llvm.as_pointer())
+        return _shuffle(builder, builder.load(numbers, align=8), lanes)
 
     return build
 
@@ -196,7 +194,7 @@ def block_columns(_typing: Any, xs: Any, x: Any, lanes: Any, rows: Any) -> Any:
     """Load the coordinates of a block's columns, xs[x], xs[x + 1] and so on, the same each row."""
     n, columns = lanes.literal_value, lanes.literal_value // rows.literal_value
     signature = Vector("double", n)(xs, types.int64, lanes, rows)
-    return signature, _load(xs, x, lanes, [lane % columns for lane in range(n)], columns)
+    return signature, _load([lane % columns for lane in range(n)], columns)
 
 
 @intrinsic(prefer_literal=True)
@@ -204,24 +202,40 @@ def block_rows(_typing: Any, ys: Any, y: Any, lanes: Any, rows: Any) -> Any:
     """Load the coordinates of a block's rows, ys[y], ys[y + 1] and so on, the same each column."""
     n, columns = lanes.literal_value, lanes.literal_value // rows.literal_value
     signature = Vector("double", n)(ys, types.int64, lanes, rows)
-    return signature, _load(ys, y, lanes, [lane // columns for lane in range(n)], rows.literal_value)
+    return signature, _load([lane // columns for lane in range(n)], rows.literal_value)
 
 
 @intrinsic(prefer_literal=True)
-def store_block(_typing: Any, image: Any, y: Any, x: Any, n: Vector, rows: Any) -> Any:
-    """Store a block's counters at row y, column x of a C-contiguous image."""
+def store_block(_typing: Any, image: Any, place: Any, width: Any, n: Vector, rows: Any) -> Any:
+    """Store a block's counters in an image of this width, its first at image[place]."""
     columns = n.lanes // rows.literal_value
 
     def build(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        array = cgutils.create_struct_proxy(image)(context, builder, values[0])
-        width = builder.extract_value(array.shape, 1)
-        place = builder.add(builder.mul(values[1], width), values[2])
+        image, place, width, n, _ = values
         for row in range(rows.literal_value):
-            lanes = list(range(row * columns, (row + 1) * columns))
-            part = _shuffle(builder, values[3], lanes)
-            address = builder.gep(array.data, [place])
+            part = _shuffle(builder, n, list(range(row * columns, (row + 1) * columns)))
+            address = builder.gep(image, [place])
             builder.store(part, builder.bitcast(address, part.type.as_pointer()), align=1)
             place = builder.add(place, width)
         return context.get_dummy_value()
 
     return types.void(image, types.int64, types.int64, n, rows), build
+
+
+@intrinsic(prefer_literal=True)
+def load(_typing: Any, array: Any, index: Any, lanes: Any) -> Any:
+    """Load array[index], array[index + 1] and so on."""
+    n = _lanes(lanes)
+    return Vector("double", n)(array, types.int64, lanes), _load(list(range(n)), n)
+
+
+@intrinsic
+def store(_typing: Any, array: Any, index: Any, vector: Vector) -> Any:
+    """Store a vector at array[index], array[index + 1] and so on."""
+
+    def build(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        address = builder.gep(values[0], [values[1]])
+        builder.store(values[2], builder.bitcast(address, vector.llvm.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, vector), build
