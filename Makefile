@@ -2,7 +2,7 @@
 PYTHON ?= python3
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/run ## prepare .venv, to run the program
 
@@ -15,6 +15,10 @@ test: .venv/develop ## install the servers the tests need, then run all tests
 
 test-vagrant: .venv/develop ## run the Vagrant environment for real, on LXC (Debian 12, root, ten minutes)
 	@tests/vagrant/run
+
+test-container: .venv/develop ## build the container image and run the services in it (Debian 12, root, five minutes)
+	@tests/install-servers
+	@tests/container/run
 
 test-cluster: .venv/develop ## kill and cut off nodes of a RabbitMQ cluster under load (root, five minutes)
 	@tests/install-servers
@@ -76,4 +80,4 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
-.PHONY: help setup run test chaos test-vagrant test-cluster lint bench bench-load simulation screenshot lock clean
+.PHONY: help setup run test chaos test-vagrant test-container test-cluster lint bench bench-load simulation screenshot lock clean

@@ -61,7 +61,10 @@ def test_the_vagrantfile_names_a_wrong_setting(name, value, tmp_path):
 
 def test_shell_scripts_are_clean():
     scripts = [path for path in ROOT.glob("provision/*") if path.is_file()]
-    scripts += [ROOT / "tests" / name for name in ("install-servers", "vagrant/box")]
+    scripts += [
+        ROOT / "tests" / name
+        for name in ("install-servers", "debian", "vagrant/box", "vagrant/run", "container/run")
+    ]
     assert len(scripts) > 8
     assert all(script.read_text().startswith("#!/usr/bin/env bash\n") for script in scripts)
     assert all(os.access(script, os.X_OK) for script in scripts)
