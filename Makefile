@@ -41,6 +41,9 @@ bench-load: .venv/bench ## measure the pipeline, side by side with Celery and dr
 	@tests/install-servers
 	.venv/bin/python benchmarks/load.py
 
+bench-store: .venv/develop ## measure what an object store costs, side by side with a directory
+	.venv/bin/python benchmarks/store.py
+
 simulation: .venv/develop ## measure what an image costs, predict the speed of 1 to 4 workers, and compare
 	@tests/install-servers
 	.venv/bin/python benchmarks/simulation.py
@@ -80,4 +83,4 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
-.PHONY: help setup run test chaos test-vagrant test-container test-cluster lint bench bench-load simulation screenshot lock clean
+.PHONY: help setup run test chaos test-vagrant test-container test-cluster lint bench bench-load bench-store simulation screenshot lock clean
