@@ -22,7 +22,7 @@ test-container: .venv/develop ## build the container image and run the services 
 
 test-cluster: .venv/develop ## kill and cut off nodes of a RabbitMQ cluster under load (root, five minutes)
 	@tests/install-servers
-	.venv/bin/python -m pytest tests/cluster
+	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest tests/cluster
 
 chaos: .venv/develop ## kill, cut off and fill up everything, at length (SEED=… repeats the same moments)
 	@tests/install-servers
