@@ -1,8 +1,8 @@
 """What deploys the services is valid: each kind of file is read by a program made to judge it, none by eye.
 
 The Vagrantfile and what it starts, the systemd units among it, are run for real by `make test-vagrant`, the
-container image by `make test-container`. The compose file as a whole and the Kubernetes manifests are validated and
-not run: nothing here runs them.
+container image by `make test-container`. The compose file as a whole and the Kubernetes manifests are not run:
+nothing here runs them.
 """
 
 import os
