@@ -180,9 +180,9 @@ class SimulatedWorker:
         """Of an image, a third of the cost each is its delivery, its result, and its acknowledgement."""
         looked = 0.0
         while True:
+            turn = TURN if len(self.tasks.items) > 1 else 0.0  # at once where the render thread may soon run dry
             yield self.connection.wait()
-            now = self.machine.world.now
-            yield self.machine.world.timeout(max(0.0, looked + TURN - now))
+            yield self.machine.world.timeout(max(0.0, looked + turn - self.machine.world.now))
             looked = self.machine.world.now
             for what in self.connection.take():
                 yield from self.machine.compute(self.costs.connection / 3)
