@@ -2,7 +2,7 @@
 PYTHON ?= python3
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/run ## prepare .venv, to run the program
 
@@ -16,9 +16,13 @@ test: .venv/develop ## install the servers the tests need, then run all tests
 test-vagrant: .venv/develop ## run the Vagrant environment for real, on LXC (Debian 12, root, ten minutes)
 	@tests/vagrant/run
 
+test-container: .venv/develop ## build the container image and run the services in it (Debian 12, root, five minutes)
+	@tests/install-servers
+	@tests/container/run
+
 test-cluster: .venv/develop ## kill and cut off nodes of a RabbitMQ cluster under load (root, five minutes)
 	@tests/install-servers
-	.venv/bin/python -m pytest tests/cluster
+	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest tests/cluster
 
 chaos: .venv/develop ## kill, cut off and fill up everything, at length (SEED=… repeats the same moments)
 	@tests/install-servers
@@ -36,6 +40,9 @@ bench: .venv/develop ## measure the renderer, side by side with plain Python and
 bench-load: .venv/bench ## measure the pipeline, side by side with Celery and dramatiq
 	@tests/install-servers
 	.venv/bin/python benchmarks/load.py
+
+bench-store: .venv/develop ## measure what an object store costs, side by side with a directory
+	.venv/bin/python benchmarks/store.py
 
 simulation: .venv/develop ## measure what an image costs, predict the speed of 1 to 4 workers, and compare
 	@tests/install-servers
@@ -76,4 +83,4 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
-.PHONY: help setup run test chaos test-vagrant test-cluster lint bench bench-load simulation screenshot lock clean
+.PHONY: help setup run test chaos test-vagrant test-container test-cluster lint bench bench-load bench-store simulation screenshot lock clean

@@ -1,9 +1,12 @@
 """What an image costs in each service, and what follows from it for more workers: `make simulation`.
 
-One worker is run and measured: processor time of each service and server for an image. From these costs alone a
-simulation of the pipeline (SimPy) predicts how many images a second 1 to 4 workers make on this machine, which is
-then measured too. With `--scale` the same costs answer which part is the first to be full with many workers, each
-on a core of its own.
+One worker is run and measured: processor time of each service and server for an image. From these costs and from
+the worker's own rules (when it looks at what has arrived, how many tasks it holds) a simulation (SimPy)
+predicts how many images a second 1 to 4 workers make on this machine, which is then measured too. With `--scale`
+the same costs answer which part is the first to be full with many workers, each on a core of its own.
+
+Everything is measured in the steady state: after the start, in which workers still find out how many tasks to
+hold, and before the end, when there are none left to hold.
 """
 
 import argparse
@@ -14,57 +17,34 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
-import simpy
 import sqlalchemy as sa
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from model import STEADY, Costs, simulate
+
 from servers import MariaDB, RabbitMQ, SeaweedFS, Server, wait_until
 from system import System, terminate
 
 CORES = len(os.sched_getaffinity(0))
-QUANTUM = 1.0
-"""Milliseconds that the operating system leaves a core to one thread, while others wait for it."""
 
 TINY = ("--min-width", 16, "--max-width", 16, "--min-height", 16, "--max-height", 16)
 """Images that cost next to nothing: what is left is the pipeline, its batches full."""
 
-AHEAD = 2
-"""Tasks that a worker holds for its render thread."""
-
 console = Console()
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Milliseconds of processor time for an image."""
-
-    render: float
-    """In the worker's render thread: picture, PNG, checksum, store."""
-    connection: float
-    """In the worker's other thread: take the task, push the result, settle."""
-    broker: float
-    tracker: float
-    database: float
-    store: float
-    """In the server of the object store; nothing, where a directory is one."""
-    broker_sending: float
-    """Before all that, when the task was sent."""
-    database_recording: float
 
 
 def main() -> None:
     """Measure, predict, compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=600, help="images a run")
+    parser.add_argument("--tasks", type=int, default=1200, help="images a run")
     parser.add_argument("--rounds", type=int, default=1, help="what is measured is the median of so many rounds")
     parser.add_argument("--workers", type=int, default=4, help="predict and measure 1 to so many workers")
     parser.add_argument("--bucket", action="store_true", help="images in an object store instead of a directory")
@@ -81,84 +61,43 @@ def main() -> None:
             print_scale(replace(busy, render=costs.render, store=costs.store))
             return
         counts = range(1, options.workers + 1)
-        rates: dict[int, list[float]] = {n: [] for n in counts}
+        done: dict[int, list[Run]] = {n: [] for n in counts}
         runs = [n for _ in range(options.rounds) for n in counts]
         for n in track(runs, "Measuring the throughput", console=console, transient=True):
-            rates[n].append(place.run(n, options.tasks).rate)
-    table = Table("workers", "predicted images/s", "measured", "error", title=f"{CORES} cores")
+            done[n].append(place.run(n, options.tasks))
+    table = Table("workers", "predicted images/s", "measured", "error", "cores idle", title=f"{CORES} cores")
     worst = 0.0
     for n in counts:
-        predicted, measured = simulate(costs, n, CORES), statistics.median(rates[n])
+        predicted, measured = simulate(costs, n, CORES), statistics.median(run.rate for run in done[n])
         error = predicted / measured - 1
         worst = max(worst, abs(error))
-        table.add_row(str(n), f"{predicted:.1f}", f"{measured:.1f}", f"{error:+.0%}")
+        idle = statistics.median(run.idle for run in done[n])
+        table.add_row(str(n), f"{predicted:.1f}", f"{measured:.1f}", f"{error:+.0%}", f"{idle:.1f}")
     console.print(table)
     sys.exit(worst > 0.15)
 
 
-def simulate(costs: Costs, workers: int, cores: int, tasks: int = 1000) -> float:
-    """Return how many images a second `workers` workers with a render thread each make, all on `cores` cores."""
-    world = simpy.Environment()
-    machine = simpy.Resource(world, cores)
-    waiting, results = simpy.Store(world), simpy.Store(world)
-    waiting.items = list(range(tasks))
-    finished: list[float] = []
-
-    def compute(milliseconds: float) -> Generator[Any, Any, None]:
-        while milliseconds > 0:
-            with machine.request() as core:
-                yield core
-                yield world.timeout(min(milliseconds, QUANTUM))
-            milliseconds -= QUANTUM
-
-    def take(inbox: simpy.Store, room: simpy.Container) -> Generator[Any, Any, None]:
-        while True:
-            yield room.get(1)
-            task = yield waiting.get()
-            yield from compute(costs.broker / 2 + costs.connection / 2)
-            yield inbox.put(task)
-
-    def render(inbox: simpy.Store, outbox: simpy.Store) -> Generator[Any, Any, None]:
-        while True:
-            task = yield inbox.get()
-            yield from compute(costs.render + costs.store)
-            yield outbox.put(task)
-
-    def answer(outbox: simpy.Store, room: simpy.Container) -> Generator[Any, Any, None]:
-        while True:
-            task = yield outbox.get()
-            yield from compute(costs.connection / 2 + costs.broker / 2)
-            yield room.put(1)
-            yield results.put(task)
-
-    def track_results() -> Generator[Any, Any, None]:
-        while True:
-            yield results.get()
-            yield from compute(costs.tracker + costs.database)
-            finished.append(world.now)
-
-    for _ in range(workers):
-        inbox, outbox = simpy.Store(world), simpy.Store(world)
-        room = simpy.Container(world, init=AHEAD)
-        for part in (take(inbox, room), render(inbox, outbox), answer(outbox, room)):
-            world.process(part)
-    world.process(track_results())
-    world.run()
-    return rate(finished, 1000.0)
-
-
-def rate(times: list[float], second: float) -> float:
-    """Return how many of `times` a second there are in the middle of them, without the start and the end."""
-    first, last = len(times) // 10, len(times) * 9 // 10
-    return (last - first) * second / (times[last] - times[first])
-
-
-@dataclass
+@dataclass(frozen=True)
 class Run:
-    """What one run of the real services showed."""
+    """What one run of the real services showed in its steady state."""
 
     costs: Costs
     rate: float
+    """Images a second."""
+    idle: float
+    """Cores that had nothing to do."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How far a run is, and the seconds of processor time that each part has had by then."""
+
+    at: float
+    done: int
+    spent: dict[str, float]
+    busy: float
+    """All cores together, whoever used them."""
+    idle: float
 
 
 class Place:
@@ -193,36 +132,38 @@ class Place:
             )
             if done.returncode:
                 raise SystemExit(done.stderr)
-            before = self._spent()
-            trackers_before = seconds(tracker.pid)
-            threads_before = [threads(service.pid) for service in services]
+            sent = self._spent()
             for service in services:
                 service.send_signal(signal.SIGCONT)
-            done_records = sa.text("SELECT COUNT(*) FROM fractals WHERE status = 'done'")
-            with system.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                while connection.execute(done_records).scalar_one() < tasks:
-                    time.sleep(0.3)
-            after = self._spent()
-            spent = {name: (after[name] - before[name]) * 1000 / tasks for name in after}
-            sending = {name: (before[name] - start[name]) * 1000 / tasks for name in before}
-            in_tracker = (seconds(tracker.pid) - trackers_before) * 1000 / tasks
-            in_threads = [threads(service.pid) for service in services]
-            with system.engine.connect() as connection:
-                query = sa.text("SELECT finished_at FROM fractals ORDER BY finished_at")
-                times = [row.finished_at.timestamp() for row in connection.execute(query)]
+            pids = [service.pid for service in services]
+            first, last = (self._sample(system, int(part * tasks), tracker.pid, pids) for part in STEADY)
             for service in (*services, tracker):
                 terminate(service)
-        connection_ms, render_ms = (
-            sum(after[part] - before[part] for before, after in zip(threads_before, in_threads, strict=True))
-            * 1000
-            / tasks
-            for part in (0, 1)
-        )
+        images = last.done - first.done
+        spent = {name: (last.spent[name] - first.spent[name]) * 1000 / images for name in last.spent}
+        rest = (last.busy - first.busy) * 1000 / images - sum(spent.values())
+        sending = {name: (sent[name] - start[name]) * 1000 / tasks for name in sent}
         costs = Costs(
-            render_ms, connection_ms, spent["broker"], in_tracker, spent["database"], spent.get("store", 0.0),
-            sending["broker"], sending["database"],
+            render=spent["render"], connection=spent["connection"], broker=spent["broker"],
+            tracker=spent["tracker"], database=spent["database"], store=spent.get("store", 0.0),
+            rest=max(0.0, rest), broker_sending=sending["broker"], database_recording=sending["database"],
         )  # fmt: skip
-        return Run(costs, rate(times, 1.0))
+        seconds = last.at - first.at
+        return Run(costs, images / seconds, (last.idle - first.idle) / seconds)
+
+    def _sample(self, system: System, images: int, tracker: int, workers: list[int]) -> Sample:
+        """Wait until so many images are done, and look."""
+        query = sa.text("SELECT COUNT(*) FROM fractals WHERE status = 'done'")
+        with system.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            while (done := connection.execute(query).scalar_one()) < images:
+                time.sleep(0.05)
+        at = time.monotonic()
+        connections, renderers = zip(*map(threads, workers), strict=True)
+        services = {"connection": sum(connections), "render": sum(renderers), "tracker": seconds(tracker)}
+        machine = psutil.cpu_times()
+        idle = machine.idle + machine.iowait
+        busy = machine.user + machine.nice + machine.system + machine.irq + machine.softirq
+        return Sample(at, done, self._spent() | services, busy, idle)
 
     def _spent(self) -> dict[str, float]:
         """Return the processor time that each server has had."""

@@ -1,11 +1,13 @@
 """What deploys the services is valid: each kind of file is read by a program made to judge it, none by eye.
 
-Only the Vagrantfile and what it starts, the systemd units among it, is run for real, by `make test-vagrant`. The
-container image, the compose file and the Kubernetes manifests are validated and not run: nothing here runs them.
+The Vagrantfile and what it starts, the systemd units among it, are run for real by `make test-vagrant`, the
+container image by `make test-container`. The compose file as a whole and the Kubernetes manifests are not run:
+nothing here runs them.
 """
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import warnings
@@ -13,6 +15,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from servers import PATIENCE
+from system import System, terminate
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -61,7 +66,10 @@ def test_the_vagrantfile_names_a_wrong_setting(name, value, tmp_path):
 
 def test_shell_scripts_are_clean():
     scripts = [path for path in ROOT.glob("provision/*") if path.is_file()]
-    scripts += [ROOT / "tests" / name for name in ("install-servers", "vagrant/box")]
+    scripts += [
+        ROOT / "tests" / name
+        for name in ("install-servers", "debian", "vagrant/box", "vagrant/run", "container/run")
+    ]
     assert len(scripts) > 8
     assert all(script.read_text().startswith("#!/usr/bin/env bash\n") for script in scripts)
     assert all(os.access(script, os.X_OK) for script in scripts)
@@ -89,6 +97,21 @@ def test_units_are_valid_and_confined(units, unit):
     assert (done.returncode, done.stderr) == (0, "")
     done = call("systemd-analyze", "security", "--offline=true", "--threshold=20", f"--root={units}", unit)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_what_systemd_starts_says_that_it_is_at_work(units, unit, tmp_path):
+    lines = (units / "etc/systemd/system" / unit.replace("@1", "@")).read_text().splitlines()
+    assert "Type=notify" in lines
+    [command] = [line.partition("=/opt/oat/bin/")[2] for line in lines if line.startswith("ExecStart=")]
+    program, *arguments = command.replace(" $OAT_WORKER_OPTIONS", "").split()
+    with System(tmp_path, OAT_PORT="0") as system, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(PATIENCE)
+        system.environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        process = system.start(program, *arguments)
+        assert manager.recv(100) == b"READY=1"
+        terminate(process)
 
 
 def test_a_wrong_unit_would_be_noticed(units):

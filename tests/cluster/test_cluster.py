@@ -1,12 +1,15 @@
 """Three RabbitMQ nodes with quorum queues, ten workers, 2,000 tasks; a node is killed, another one cut off.
 
-All on hosts of their own, which are network namespaces: `make test-cluster`, as root.
+All on hosts of their own, which are network namespaces: `make test-cluster`, as root. The moments are random,
+the same ones for the same `CHAOS_SEED`.
 """
 
 import json
 import os
+import random
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -151,6 +154,14 @@ def system(network, nodes, tmp_path):
 
 @pytest.mark.timeout(900)
 def test_a_killed_node_and_a_partition_cost_nothing(system, nodes, network):
+    seed = os.environ.get("CHAOS_SEED") or str(random.randrange(10**6))
+    rng = random.Random(seed)
+    killed_at, cut_off_at, cut_off_for = rng.randrange(50, 600), rng.randrange(50, 600), rng.uniform(0, 15)
+    other = rng.choice(nodes[1:])
+    print(
+        f"CHAOS_SEED={seed}: killed at {killed_at}, {other.host.address} cut off at {cut_off_at}, {cut_off_for=}"
+    )
+
     produce_half(system)
     kinds = nodes[0].control("list_queues", "-p", "oat", "name", "type", "--no-table-headers").stdout.split()
     assert dict(zip(kinds[::2], kinds[1::2], strict=True))["tasks"] == "quorum"
@@ -160,21 +171,21 @@ def test_a_killed_node_and_a_partition_cost_nothing(system, nodes, network):
     def wait_for(count):
         wait_until(lambda: done(system) >= count, f"{count} results", PATIENCE)
 
-    first, second, _ = nodes
-    wait_for(100)
+    wait_for(killed_at)
     assert done(system) < TASKS / 2, "the tasks are too quick to test anything"
-    first.kill()
+    nodes[0].kill()
     wait_for(TASKS // 2)
-    first.start()
-    wait_until(lambda: len(second.running()) == 3, "the killed node to be back", PATIENCE)
+    nodes[0].start()
+    wait_until(lambda: len(nodes[1].running()) == 3, "the killed node to be back", PATIENCE)
 
     produce_half(system)
-    wait_for(TASKS // 2 + 100)
+    wait_for(TASKS // 2 + cut_off_at)
     assert done(system) < TASKS, "the tasks are too quick to test anything"
-    network.unplug(second.host)
-    wait_until(lambda: not second.running(), "the node that was cut off to pause itself", PATIENCE)
-    network.plug_in(second.host)
-    wait_until(lambda: len(second.running()) == 3, "the node that was cut off to be back", PATIENCE)
+    network.unplug(other.host)
+    wait_until(lambda: not other.running(), "the node that was cut off to pause itself", PATIENCE)
+    time.sleep(cut_off_for)
+    network.plug_in(other.host)
+    wait_until(lambda: len(other.running()) == 3, "the node that was cut off to be back", PATIENCE)
     wait_for(TASKS)
     for service in trackers + workers:
         terminate(service)

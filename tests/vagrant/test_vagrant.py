@@ -6,6 +6,7 @@
 import base64
 import re
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 
@@ -30,18 +31,21 @@ def topology(request, monkeypatch):
 
 
 def vagrant(*arguments, check=True):
-    done = subprocess.run(["vagrant", *arguments], capture_output=True, text=True, check=False)
-    assert not check or done.returncode == 0, f"vagrant {arguments}\n{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
-    return done.stdout
+    # Not a pipe: what forwards the ports outlives `vagrant up`, and would keep its end open.
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        done = subprocess.run(
+            ["vagrant", *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=errors, check=False
+        )
+        output.seek(0)
+        errors.seek(0)
+        said = output.read()
+        assert not check or done.returncode == 0, f"vagrant {arguments}\n{said[-5000:]}\n{errors.read()[-5000:]}"
+    return said
 
 
 def ssh(machine, command):
     """Type `command` into a login shell of the machine, and return what it prints."""
     return vagrant("ssh", machine, "--command", command, "--", "-q")
-
-
-def address(machine):
-    return re.search(r"HostName (\S+)", vagrant("ssh-config", machine))[1]
 
 
 def get(url, user=None):
@@ -70,18 +74,38 @@ def wait_for_done(machine, more):
     wait_until(lambda: count(machine, "done") >= goal, f"{goal} records that are done", PATIENCE)
 
 
-def rabbitmqs_page_answers(host):
-    assert get(f"http://{host}:15672/")[0] == 200
-    status, body = get(f"http://{host}:15672/api/overview", "guest:secretsecret")
+def rabbitmqs_page_answers():
+    """On the forwarded port of this host, as the tutorial's text has it."""
+    assert get("http://127.0.0.1:15672/")[0] == 200
+    status, body = get("http://127.0.0.1:15672/api/overview", "guest:secretsecret")
     assert status == 200
     assert b"rabbitmq_version" in body
-    assert get(f"http://{host}:15672/api/overview", "guest:guest")[0] == 401
+    assert get("http://127.0.0.1:15672/api/overview", "guest:guest")[0] == 401
+
+
+def gallery_shows_pictures():
+    """On its forwarded port: a page with images, whose addresses bring images."""
+    wait_until(lambda: answers("http://127.0.0.1:8080/readyz"), "the gallery", PATIENCE)
+    page = get("http://127.0.0.1:8080/", "anyone:secretsecret")[1].decode()
+    shown = re.findall(rf'src="(/v1/fractals/{UUID})/thumbnail"', page)
+    assert shown, page[:3000]
+    for name, start in (("thumbnail", b"RIFF"), ("image", b"\x89PNG")):
+        status, image = get(f"http://127.0.0.1:8080{shown[0]}/{name}", "anyone:secretsecret")
+        assert (status, image[:4]) == (200, start)
+    assert get("http://127.0.0.1:8080/")[0] == 401
+
+
+def answers(url):
+    try:
+        return get(url)[0] == 200
+    except OSError:
+        return False
 
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("topology", ["single"], indirect=True)
 def test_the_tutorials_text_as_it_stands(topology):
-    rabbitmqs_page_answers(address("oat"))
+    rabbitmqs_page_answers()
 
     for user, database in (("root", "mysql"), ("tutorial", "tutorial")):
         who = ssh("oat", f"mysql -u {user} -psecretsecret {database} -Ne 'SELECT CURRENT_USER(), DATABASE()'")
@@ -140,40 +164,38 @@ def test_the_tutorials_text_as_it_stands(topology):
     ssh("oat", "oat-windows")
     assert ssh("oat", "tmux list-windows -t oat -F '#W'").split() == ["worker", "tracker", "producer", "web"]
     wait_for_done("oat", 2)
-    rabbitmqs_page_answers(address("oat"))
-    if has_gallery("oat"):
-        wait_until(lambda: gallery_answers(address("oat")), "the gallery", PATIENCE)
+    rabbitmqs_page_answers()
+    gallery_shows_pictures()
 
 
-def has_gallery(machine):
-    return "No such command" not in ssh(machine, "/opt/oat/bin/oat web --help 2>&1 || true")
-
-
-def gallery_answers(host):
-    try:
-        return get(f"http://{host}:8080/healthz")[0] == 200
-    except OSError:
-        return False
+UNITS = (
+    ("producer", "oat-producer"),
+    ("tracker", "oat-tracker"),
+    ("tracker", "oat-web"),
+    ("worker1", "oat-worker@1"),
+    ("worker2", "oat-worker@1"),
+)
+"""On which machine, which."""
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("topology", ["cluster"], indirect=True)
 def test_the_cluster_works_and_outlives_a_worker(topology):
-    rabbitmqs_page_answers(address("service"))
-    units = {
-        "producer": "oat-producer",
-        "tracker": "oat-tracker",
-        "worker1": "oat-worker@1",
-        "worker2": "oat-worker@1",
-    }
-    for machine, unit in units.items():
+    rabbitmqs_page_answers()
+    for machine, unit in UNITS:
         # Active means that it has told systemd so: it is connected.
         wait_until(lambda m=machine, u=unit: state(m, u) == "active", f"{unit} on {machine}", PATIENCE)
     wait_for_done("service", 10)
     workers = "SELECT DISTINCT worker FROM fractals WHERE worker IS NOT NULL"
     wait_until(lambda: set(sql("service", workers)) == {"worker1", "worker2"}, "both workers", PATIENCE)
-    if has_gallery("tracker"):
-        wait_until(lambda: gallery_answers(address("tracker")), "the gallery", PATIENCE)
+    gallery_shows_pictures()
+    for machine, unit in UNITS:
+        is_confined(machine, unit)
+        comes_back(machine, unit)
+    # Provisioning once more, the servers' restart included, changes nothing.
+    vagrant("provision", "service", "tracker", "worker2")
+    wait_for_done("service", 5)
+    gallery_shows_pictures()
 
     vagrant("halt", "--force", "worker1")
     wait_for_done("service", 10)
@@ -195,3 +217,38 @@ def test_the_cluster_works_and_outlives_a_worker(topology):
 
 def state(machine, unit):
     return ssh(machine, f"systemctl is-active {unit} || true").strip()
+
+
+def main_process(machine, unit):
+    return int(ssh(machine, f"systemctl show --value -p MainPID {unit}"))
+
+
+def comes_back(machine, unit):
+    """Kill -9, and systemd starts it again, until it says once more that it is at work."""
+    killed = main_process(machine, unit)
+    ssh(machine, f"sudo kill -9 {killed}")
+    wait_until(
+        lambda: main_process(machine, unit) not in (0, killed) and state(machine, unit) == "active",
+        f"{unit} to come back", PATIENCE,
+    )  # fmt: skip
+
+
+def is_confined(machine, unit):
+    """What the unit asks for is in force in its process: some directives do nothing where they cannot."""
+    pid = main_process(machine, unit)
+    lines = ssh(machine, f"sudo cat /proc/{pid}/status").splitlines()
+    status = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+    assert status["Uid"][0] not in ("0", "1000")
+    assert (status["NoNewPrivs"], status["Seccomp"]) == (["1"], ["2"])
+    assert int(status["CapEff"][0], 16) == int(status["CapBnd"][0], 16) == 0
+    inside = f"sudo nsenter --target {pid} --mount"
+    for folder in ("/etc", "/usr", "/vagrant"):
+        assert "Read-only file system" in ssh(machine, f"{inside} touch {folder}/written 2>&1 || true")
+    ssh(machine, f"{inside} sh -c 'touch /var/lib/oat/written && rm /var/lib/oat/written'")
+    assert ssh(machine, f"{inside} ls -A /home").split() == []
+    assert ssh(machine, f"{inside} sh -c 'ls -d /dev/sd* /dev/vd* /dev/mem /dev/kmsg 2>/dev/null || true'") == ""
+    # The passwords: from a file that the service itself could not read.
+    as_it = f"sudo setpriv --reuid={status['Uid'][0]} --regid={status['Gid'][0]} --clear-groups"
+    assert "Permission denied" in ssh(machine, f"{as_it} cat /etc/oat/environment 2>&1 || true")
+    assert "secretsecret" in ssh(machine, f"sudo cat /proc/{pid}/environ | tr '\\0' '\\n'")
+    ssh(machine, f"systemd-analyze security --no-pager --threshold=20 {unit}.service")

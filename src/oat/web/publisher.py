@@ -14,6 +14,7 @@ from oat import outbox
 from oat.broker import NAMES, Broker
 from oat.database import Database
 from oat.messages import Task
+from oat.readiness import tell_ready
 from oat.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class Publisher:
             self._database.close()
 
     def _session(self) -> None:
+        tell_ready()
         try:
             look_due = take_over_due = 0.0
             while not self._stopping.is_set():

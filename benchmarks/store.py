@@ -1,0 +1,105 @@
+"""What storing an image costs, in a directory and in a bucket, side by side: `make bench-store`.
+
+Images of the usual size go into both in turn, one after the other, as a worker's render thread stores them.
+The bucket is SeaweedFS's, on this machine; what the server itself takes is counted apart.
+"""
+
+import argparse
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psutil
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from oat.producer import Ranges, make_up
+from oat.rendering import render_png
+from oat.store import Store
+from servers import SeaweedFS
+
+console = Console()
+
+
+@dataclass
+class Measured:
+    """What so many images cost; all in milliseconds."""
+
+    latencies: list[float] = field(default_factory=list)
+    """From the call to its return, of each image."""
+    processor: float = 0.0
+    """In the process that stores, all its threads."""
+    server: float = 0.0
+    """In the server of the store."""
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=300, help="images a round")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="rounds, in each of which both stores have their turn"
+    )
+    options = parser.parse_args()
+    rng = random.Random(1)
+    tasks = [make_up(Ranges(), rng) for _ in range(options.images)]
+    images = [render_png(task) for task in track(tasks, "Rendering", console=console, transient=True)]
+    with tempfile.TemporaryDirectory(prefix="oat-") as folder:
+        server = SeaweedFS(Path(folder)).start()
+        try:
+            os.environ |= server.variables
+            stores = {"directory": f"{folder}/images", "bucket": f"s3://{SeaweedFS.BUCKET}/images"}
+            measured = measure(images, options.rounds, stores, psutil.Process(server.process.pid))
+        finally:
+            server.stop()
+    size = statistics.mean(map(len, images)) / 1024
+    table = Table(
+        title=f"ms for an image of {size:.0f} KiB on average, {options.images} images, {options.rounds} rounds"
+    )
+    for heading in ("", "median latency", "95 %", "processor", "server's processor"):
+        table.add_column(heading, justify="right" if heading else "left")
+    count = len(images) * options.rounds
+    for name, one in measured.items():
+        late = statistics.quantiles(one.latencies, n=20)[-1]
+        figures = statistics.median(one.latencies), late, one.processor / count, one.server / count
+        table.add_row(name, *(f"{figure:.2f}" for figure in figures))
+    console.print(table)
+
+
+def measure(
+    images: list[bytes], rounds: int, targets: dict[str, str], server: psutil.Process
+) -> dict[str, Measured]:
+    """Store `images` in each of `targets`, in turn, round by round."""
+    measured = {name: Measured() for name in targets}
+    stores = {name: Store(target) for name, target in targets.items()}
+    for store in stores.values():
+        store.prepare()
+    for _ in range(rounds):
+        for name, store in stores.items():
+            uuids: list[UUID] = [uuid4() for _ in images]
+            one, of_server, own = measured[name], spent(server), time.process_time()
+            for uuid, image in zip(uuids, images, strict=True):
+                started = time.perf_counter()
+                store.put(uuid, image)
+                one.latencies.append((time.perf_counter() - started) * 1000)
+            one.processor += (time.process_time() - own) * 1000
+            one.server += (spent(server) - of_server) * 1000
+    return measured
+
+
+def spent(process: psutil.Process) -> float:
+    """Return the seconds of processor time that `process` has had."""
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+if __name__ == "__main__":
+    main()
