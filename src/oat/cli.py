@@ -34,6 +34,10 @@ Seed = Annotated[
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
+NICENESS = 10
+"""How far `oat web` steps back: looking can wait, rendering should not. Where all processors are busy it gets a
+tenth of one. Not in `oat run`: there the services would wait for Python's lock while the gallery holds it."""
+
 
 class Service(Protocol):
     """What a command runs until a signal stops it."""
@@ -146,6 +150,7 @@ def web(
     settings = make_settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
     _log_places("web", settings)
     service = Web(settings, host, port)
+    os.nice(NICENESS)
     log.info("the gallery is at %s", service.url)
     _serve(service, settings)
 

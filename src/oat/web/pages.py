@@ -16,6 +16,7 @@ from oat.schema import Status
 from oat.web.backend import Access
 from oat.web.html import render
 from oat.web.problems import ProblemError
+from oat.web.statistics import SAMPLE
 from oat.web.wishes import MOST_AT_ONCE, Wish, invalid
 
 ON_A_PAGE = 24
@@ -106,7 +107,7 @@ async def create(request: Request, backend: Access) -> Response:
 @router.get("/system")
 async def system(request: Request, backend: Access) -> Response:
     """The system at work."""
-    return render(request, "system.html", statistics=await backend.events.statistics())
+    return render(request, "system.html", statistics=await backend.events.statistics(), sample=SAMPLE)
 
 
 @router.get("/docs")

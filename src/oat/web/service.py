@@ -10,6 +10,7 @@ from oat.settings import Settings, SettingsError
 from oat.web.app import guarded
 from oat.web.backend import Backend
 from oat.web.guard import is_loopback
+from oat.web.protocol import Protocol
 
 GRACE = 5
 """Seconds that open requests may take to end."""
@@ -57,7 +58,7 @@ class Web:
         app = guarded(self._backend, settings)
         config = uvicorn.Config(
             app, log_config=None, log_level="warning", access_log=False, server_header=False,
-            proxy_headers=False, timeout_graceful_shutdown=GRACE,
+            proxy_headers=False, http=Protocol, timeout_graceful_shutdown=GRACE,
         )  # fmt: skip
         self._server = _Server(config, self._backend)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

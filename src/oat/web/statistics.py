@@ -14,7 +14,7 @@ from oat.schema import Status
 LATELY = 60.0
 """Seconds that the rates look back."""
 
-SAMPLE = 2000
+SAMPLE = 500
 """Finished tasks that the rates look at, at most: a busy minute has tens of thousands."""
 
 
