@@ -7,8 +7,8 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-LONGEST = 128 * 1024
-"""Bytes of a request with its head, and with all that frames its body."""
+LONGEST = 512 * 1024
+"""Bytes of a request with its head, with all that frames its body, and with what follows it in one reading."""
 
 PATIENCE = 30.0
 """Seconds that a request may take to arrive."""
@@ -33,10 +33,12 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what came, unless it is too much."""
         self._received += len(data)
-        if self._received > LONGEST:
-            self.transport.close()
-        else:
+        if self._received <= LONGEST:
             super().data_received(data)
+        elif self.cycle is None or self.cycle.response_complete:
+            self.send_400_response(f"the request has more than {LONGEST} bytes")
+        else:
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         """A request begins."""
