@@ -224,25 +224,30 @@ class Catalog(Database):
 
         self._run(work)
 
-    def retry(self, uuid: UUID) -> Task:
-        """Have the failed task `uuid` wait again, and note that it is to be published.
+    def retry(self, uuid: UUID, damaged: bool = False) -> Task:
+        """Have the task `uuid` wait again, and note that it is to be published.
+
+        Args:
+            uuid: one that has failed.
+            damaged: whether its image is missing or another one, so that it may also be done.
 
         Raises:
             NotFoundError: there is no such record.
-            ConflictError: it has not failed.
+            ConflictError: it is in another state.
         """
         moment = now()
+        states = [Status.FAILED, Status.DONE] if damaged else [Status.FAILED]
 
         def work(connection: sa.Connection) -> Task:
             ours = fractals.c.uuid == str(uuid)
             change = {
-                "status": Status.WAITING, "worker": None, "error": None, "finished_at": None,
-                "sendings": 1, "sent_at": moment,
+                "status": Status.WAITING, "sendings": 1, "sent_at": moment, "finished_at": None, "worker": None,
+                "error": None, "duration": None, "checksum": None, "size": None,
             }  # fmt: skip
             if not connection.execute(
-                fractals.update().where(ours, fractals.c.status == Status.FAILED).values(change)
+                fractals.update().where(ours, fractals.c.status.in_(states)).values(change)
             ).rowcount:  # fmt: skip
-                self._explain(connection, uuid, "only what has failed can be sent again")
+                self._explain(connection, uuid, "only what has failed, or has no good image, can be sent again")
             connection.execute(outbox.delete().where(outbox.c.uuid == str(uuid)))
             connection.execute(outbox.insert().values(uuid=str(uuid), created_at=moment))
             return _fractal(connection.execute(sa.select(fractals).where(ours)).mappings().one()).task()

@@ -248,14 +248,13 @@ def _application(**commands: Callable[..., None]) -> typer.Typer:
 
 def main() -> NoReturn:
     """`oat`."""
-    from oat import client  # noqa: PLC0415 (as above)
-    from oat.audit import audit  # noqa: PLC0415 (as above)
+    from oat import commands  # noqa: PLC0415 (as above)
 
     _main(
         _application(
-            run=run, producer=producer, worker=worker, tracker=tracker, web=web, audit=audit,
-            create=client.create, list=client.list_, show=client.show, get=client.get,
-            delete=client.delete, retry=client.retry, status=client.status,
+            run=run, producer=producer, worker=worker, tracker=tracker, web=web,
+            create=commands.create, list=commands.list_, show=commands.show, get=commands.get,
+            delete=commands.delete, retry=commands.retry, status=commands.status, audit=commands.audit,
         )
     )  # fmt: skip
 

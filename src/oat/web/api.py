@@ -91,7 +91,7 @@ def delete_fractal(backend: Access, uuid: UUID) -> None:
 
 @router.post("/fractals/{uuid}/retry")
 def retry_fractal(backend: Access, uuid: UUID) -> Fractal:
-    """Send a failed one again."""
+    """Send one again that has failed, or whose image is missing or damaged."""
     return backend.retry(uuid)
 
 
@@ -113,6 +113,22 @@ def get_thumbnail(backend: Access, uuid: UUID) -> Response:
         return FileResponse(backend.thumbnails.path(uuid), media_type="image/webp", headers=FOR_EVER)
     except OSError as error:
         raise backend.without_image(uuid, error) from error
+
+
+@router.post(
+    "/audit",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "content": {"application/jsonl": {"schema": {"type": "string"}}},
+            "description": "Lines of JSON, a step each: how many records are compared; the last has the report.",
+        }
+    },
+)
+def run_audit(backend: Access) -> StreamingResponse:
+    """Compare records, images and queues, as `oat audit` does: no request for everyone who may look."""
+    lines = (step.model_dump_json(exclude_none=True) + "\n" for step in backend.audit())
+    return StreamingResponse(lines, media_type="application/jsonl")
 
 
 @router.get("/statistics")
