@@ -27,6 +27,16 @@ PROBLEM: dict[str, Any] = {
     "content": {"application/problem+json": {"schema": {"$ref": PROBLEM_SCHEMA.format(model=Problem.__name__)}}},
 }
 
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["fractal", "statistics", "trouble"]},
+        "data": {"type": "string", "description": "A `Fractal` or `Statistics` as JSON; of `trouble`, a text."},
+        "id": {"type": "string", "description": "What to send as `Last-Event-ID` to go on from here."},
+    },
+    "required": ["event", "data"],
+}
+
 router = APIRouter(prefix="/v1", responses={"4XX": PROBLEM, "5XX": PROBLEM})
 
 Place = Annotated[str | None, Query(pattern=CURSOR)]
@@ -140,7 +150,7 @@ async def get_statistics(backend: Access) -> Statistics:
 @router.get(
     "/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events."}},
+    responses={200: {"content": {"text/event-stream": {"schema": EVENT}}, "description": "Events, without end."}},
 )
 async def get_events(backend: Access, last_event_id: Annotated[str | None, Header()] = None) -> StreamingResponse:
     """What happens, as server-sent events.
