@@ -23,6 +23,7 @@ from uuid import uuid4
 import httpx
 import psutil
 import sqlalchemy as sa
+import uvloop
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from system import System
@@ -35,7 +36,7 @@ PATHS = ("/", "/v1/fractals", "/v1/statistics", "/system", "/v1/fractals?status=
 
 
 class Listener(asyncio.Protocol):
-    """Counts the events of one stream. On a bare socket, like `Look`: watching shall cost little itself."""
+    """Counts the events of one stream. On a bare socket, like `Look`: watching itself shall cost little."""
 
     def __init__(self, request):
         self.request, self.events = request, 0
@@ -186,7 +187,7 @@ def compare(pipeline, rounds, tasks):
             if who is alone:
                 who.append(pipeline.measure(tasks))
             else:
-                who.append(asyncio.run(watchers.during(lambda: pipeline.measure(tasks))))
+                who.append(uvloop.run(watchers.during(lambda: pipeline.measure(tasks))))
     ratios = [with_.speed / without.speed for with_, without in zip(watched, alone, strict=True)]
 
     def row(name, value, unit):
@@ -221,7 +222,7 @@ def main():
             system.start("oat-worker")
             system.start("oat-tracker")
             pipeline = Pipeline(system, url)
-            pipeline.measure(100)
+            pipeline.measure(300)
             compare(pipeline, options.rounds, options.tasks)
             if not options.records:
                 return

@@ -34,9 +34,9 @@ Seed = Annotated[
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-NICENESS = 10
+NICENESS = 5
 """How far `oat web` steps back: looking can wait, rendering should not. Where all processors are busy it gets a
-tenth of one. Not in `oat run`: there the services would wait for Python's lock while the gallery holds it."""
+quarter of one. Not in `oat run`: there the services would wait for Python's lock while the gallery holds it."""
 
 
 class Service(Protocol):

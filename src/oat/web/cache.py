@@ -1,4 +1,4 @@
-"""A cache of what many look at: the answers of a second, so that a crowd costs little more than one.
+"""A cache of what many look at: the answers of two seconds, so that a crowd costs little more than one.
 
 Whatever changes something through this process empties it.
 """
@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-TTL = 1.0
+TTL = 2.0
 """Seconds that an answer is given again."""
 
 MOST = 256

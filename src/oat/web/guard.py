@@ -90,13 +90,14 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        static = scope["path"].startswith("/static/")  # asked again with its ETag, and not sent again
         ours = _ON_DOCS if scope["path"] == "/docs" else _ELSEWHERE
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 theirs = message.get("headers", ())
                 says = any(name == _CACHE_CONTROL for name, _ in theirs)
-                default = () if says else ((_CACHE_CONTROL, b"no-store"),)
+                default = () if says else ((_CACHE_CONTROL, b"no-cache" if static else b"no-store"),)
                 message = {**message, "headers": [*theirs, *ours, *default]}
             await send(message)
 

@@ -57,7 +57,7 @@ class Web:
         self._backend = Backend(settings)
         app = guarded(self._backend, settings)
         config = uvicorn.Config(
-            app, log_config=None, log_level="warning", access_log=False, server_header=False,
+            app, log_config=None, log_level="error", access_log=False, server_header=False,
             proxy_headers=False, http=Protocol, timeout_graceful_shutdown=GRACE,
         )  # fmt: skip
         self._server = _Server(config, self._backend)
