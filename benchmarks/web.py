@@ -5,7 +5,7 @@
 Everything runs on this machine, on the embedded default or on what OAT_BROKER_URL and OAT_DATABASE_URL say. Speeds
 are compared side by side: each round renders pictures of the same kind both ways, in changing order. The watchers
 are on this machine too, and a part of what is lost is theirs: the table tells what each process had of the
-processors.
+processors. A round in which all others had a part of them is no measurement.
 """
 
 import argparse
@@ -137,8 +137,10 @@ class Pipeline:
         return Measured((now - first) / seconds, {name: (after[name] - busy[name]) / seconds for name in busy})
 
     def busy(self):
-        """Return the processor seconds that each process has had."""
-        return {name: sum(process.cpu_times()[:2]) for name, process in self.processes.items()}
+        """Return the processor seconds that each process has had, and all others of this machine together."""
+        ours = {name: sum(process.cpu_times()[:2]) for name, process in self.processes.items()}
+        machine = psutil.cpu_times()
+        return ours | {"all others": machine.user + machine.nice + machine.system - sum(ours.values())}
 
     def done(self):
         """Return how many images the pipeline has made."""
@@ -197,7 +199,7 @@ def compare(pipeline, rounds, tasks):
     print(f"{STREAMS} streams and {REQUESTS} requests/s; medians of {rounds} rounds of {tasks} images each way")
     print(f"{'':16}{'alone':>9}{'watched':>9}")
     row("pipeline", lambda measured: round(measured.speed, 1), "images/s  ")
-    for name in pipeline.processes:
+    for name in alone[0].cores:
         row(name, lambda measured, name=name: round(measured.cores[name], 3), "processors")
     print(f"watched / alone {statistics.median(ratios):.3f}   {[round(ratio, 3) for ratio in ratios]}")
     good = sorted(latency for latency in watchers.latencies if latency is not None)

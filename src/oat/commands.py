@@ -18,8 +18,8 @@ from rich.table import Table
 from oat.audit import ADVICE, Report, Step
 from oat.audit import audit as compare_all
 from oat.broker import DEAD_LETTERS, RESULTS, TASKS
-from oat.catalog import Fractal
 from oat.client import Api, Call, ClientError
+from oat.fractal import Fractal
 from oat.options import BrokerUrl, DatabaseUrl, Target, places
 from oat.schema import Status
 from oat.web.format import seconds

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
-from oat.catalog import CURSOR, Cursor, Fractal
+from oat.fractal import Fractal
+from oat.paging import CURSOR, Cursor
 from oat.schema import Status
 from oat.web.backend import Access
 from oat.web.problems import Problem, ProblemError

@@ -13,7 +13,8 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from oat.audit import Step, checksum, compare
-from oat.catalog import Catalog, Fractal, NotFoundError
+from oat.catalog import Catalog, NotFoundError
+from oat.fractal import Fractal
 from oat.schema import Status
 from oat.settings import Settings
 from oat.store import Store

@@ -16,7 +16,8 @@ from uuid import UUID
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from oat.catalog import Catalog, Fractal, now
+from oat.catalog import Catalog, now
+from oat.fractal import Fractal
 from oat.schema import DatabaseError, Status
 from oat.web.publisher import Publisher
 from oat.web.statistics import LATELY, SAMPLE, Statistics, summarise

@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
-from oat.catalog import CURSOR, Cursor
+from oat.paging import CURSOR, Cursor
 from oat.schema import Status
 from oat.web.backend import Access
 from oat.web.html import render
