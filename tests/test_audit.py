@@ -5,13 +5,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 
 from oat.audit import Problem, judge
 from oat.database import Record
 from oat.schema import Status
 from oat.settings import Settings
-from system import terminate
+from oat.web.backend import Backend
+from oat.web.problems import ProblemError
+from servers import wait_until
+from system import System, terminate
+from test_web import TOKEN
 
 NOW = datetime(2026, 1, 1)
 SETTINGS = Settings(lease=10, resend_after=10)
@@ -77,3 +82,50 @@ def test_an_operator_is_told_what_does_not_add_up(system):
     told = system.call("oat", "audit").stdout
     assert lost.stem in told
     assert "the image is missing: restore the file" in told
+
+
+def test_over_the_api_and_what_it_advises_mends(tmp_path):
+    with System(tmp_path, OAT_API_TOKEN=TOKEN, OAT_PUBLIC_READING="true") as system:
+        system.start("oat-worker")
+        system.start("oat-tracker")
+        system.produce(3)
+        system.wait_for(3)
+        url = system.gallery()
+        refused = httpx.post(f"{url}/v1/audit")
+        assert refused.status_code == 401  # it costs more than a look
+        system.environment["OAT_API_URL"] = url
+        good = system.call("oat", "audit")
+        assert good.returncode == 0, good.stderr
+        assert url in good.stdout
+        assert "Everything adds up." in good.stdout
+
+        lost, changed, whole = sorted(system.images.iterdir())
+        lost.unlink()
+        changed.write_bytes(b"no picture")
+        bad = system.call("oat", "audit", "--json")
+        assert bad.returncode == 1
+        report = json.loads(bad.stdout)
+        assert report["cases"] == {"IMAGE_MISSING": [lost.stem], "IMAGE_DIFFERS": [changed.stem]}
+        assert report == json.loads(system.call("oat", "audit", "--json", "--api-url", "").stdout)
+        assert "oat retry" in system.call("oat", "audit").stdout
+        assert system.call("oat", "retry", whole.stem).returncode == 1
+        assert system.call("oat", "retry", lost.stem, changed.stem).returncode == 0
+        wait_until(lambda: system.call("oat", "audit").returncode == 0, "the images made again")
+
+
+def test_one_audit_at_a_time(tmp_path):
+    backend = Backend(Settings(database_url=f"sqlite:///{tmp_path / 'oat.db'}", target=str(tmp_path)))
+    backend.catalog.prepare()
+    with pytest.raises(ProblemError, match="broker"):
+        backend.audit()
+    backend.publisher.queues = {"tasks": 0, "results": 0, "dead-letters": 0}
+    first = backend.audit()
+    with pytest.raises(ProblemError, match="under way"):
+        backend.audit()
+    *_, last = first
+    assert last.report is not None
+    assert not last.report.problems
+    given_up = backend.audit()
+    next(given_up)
+    del given_up
+    assert len(list(backend.audit())) == 2

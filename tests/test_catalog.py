@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from oat.catalog import Catalog, ConflictError, Cursor, NotFoundError, now
+from oat.catalog import Catalog, ConflictError, NotFoundError, now
 from oat.messages import Result
+from oat.paging import Cursor
 from oat.producer import Ranges, make_up
 from oat.schema import Status
 

@@ -13,10 +13,12 @@ import threading
 
 import httpx
 import pytest
+import uvicorn
 from PIL import Image
 
 from oat.constant import FALLBACK
 from oat.settings import Limits
+from oat.web.protocol import Protocol
 from oat.web.wishes import Wish
 from servers import free_port, wait_until
 from system import System, terminate
@@ -203,7 +205,7 @@ def raw(url, request):
         with contextlib.suppress(ConnectionError):  # it may have heard enough
             sock.sendall(request)
         try:
-            return sock.makefile("rb").read(65536)
+            return sock.makefile("rb").read(65536) or b"it hung up"
         except ConnectionError:
             return b"it hung up"
 
@@ -235,13 +237,70 @@ def test_a_wrong_query_is_a_problem_that_names_the_field(api, query):
     problem(api.get(f"/v1/fractals?{query}"), 422, query.partition("=")[0])
 
 
+def test_a_wrong_state_is_a_page_that_says_so(api):
+    page = api.get("/?status=DONE", headers={"accept": "text/html"})
+    assert page.status_code == 422
+    assert '<p class="notice">status: Input should be' in page.text
+
+
 def test_a_long_request_is_refused_however_it_comes(running, api):
     long = b'{"width":' + b" " * 70_000 + b"24}"
     headers = {"content-type": "application/json"}
     problem(api.post("/v1/fractals", content=long, headers=headers), 413)
     problem(api.post("/v1/fractals", content=iter([long[:50_000], long[50_000:]]), headers=headers), 413)
-    head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 200_000 + b"\r\n\r\n"
-    assert re.match(rb"HTTP/1.1 4|it hung up", raw(running.url, head))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 700_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-Many: x\r\n" * 70_000 + b"\r\n",
+        b"GET /?" + b"x" * 700_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /v1/fractals HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"1;" + b"x" * 700_000 + b"\r\n{\r\n",
+        b"POST /v1/fractals HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+        + b"X-Trailer: x\r\n" * 70_000 + b"\r\n",
+    ],
+    ids=["header", "headers", "query", "extension", "trailers"],
+)  # fmt: skip
+def test_a_request_without_end_is_cut_off(running, api, request_):
+    answer = raw(running.url, request_)
+    assert re.match(rb"HTTP/1.1 4|it hung up", answer), answer[:300]
+    assert api.get("/healthz").status_code == 200
+
+
+def test_who_does_not_come_to_an_end_is_hung_up_on(monkeypatch):
+    """Half a head, half a body; but an answer may take for ever."""
+    monkeypatch.setattr("oat.web.protocol.PATIENCE", 0.3)
+    answering = threading.Event()
+
+    async def application(scope, receive, send):
+        while (await receive()).get("more_body"):
+            pass
+        answering.set()
+        await asyncio.sleep(3600)
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(application, http=Protocol, lifespan="off", timeout_graceful_shutdown=0)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        whole, *parts = [
+            stack.enter_context(socket.create_connection(listening.getsockname(), 30)) for _ in range(4)
+        ]
+        whole.sendall(head + b"12345")
+        assert answering.wait(30)
+        for part, begun in zip(parts, (b"", head[:20], head + b"1234"), strict=True):
+            part.sendall(begun)
+        assert [part.recv(100) for part in parts] == [b""] * 3
+        whole.setblocking(False)
+        with pytest.raises(BlockingIOError):  # neither an answer nor an end
+            whole.recv(100)
+    server.should_exit = True
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_unknown_paths_and_methods(api):
@@ -264,6 +323,13 @@ def test_every_answer_has_the_security_headers(api):
         assert headers["x-frame-options"] == "DENY"
         assert "server" not in headers
     assert api.head("/").status_code == 200
+
+
+def test_static_files_are_sent_once(api):
+    first = api.get("/static/app.js")
+    again = api.get("/static/app.js", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert first.headers["cache-control"] == again.headers["cache-control"] == "no-cache"
 
 
 def test_pages_have_no_inline_scripts_or_styles(api):
@@ -348,8 +414,10 @@ def test_events_tell_what_is_recorded_and_what_is_done(running, api):
     assert next(event["id"] for event in again if "id" in event) > numbers[0]
 
 
-def test_two_hundred_streams_hear_of_every_picture(running):
+def test_a_crowd_watches_and_the_pipeline_goes_on(running):
+    """200 streams hear of every picture, 50 requests a second are answered, and all images are made."""
     host, port = running.url.removeprefix("http://").split(":")
+    pages = ("/", "/v1/fractals", "/v1/statistics", "/system", "/v1/fractals?status=done&limit=24")
 
     async def listen(ready, wanted):
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -362,19 +430,30 @@ def test_two_hundred_streams_hear_of_every_picture(running):
             heard += got
         writer.close()
 
+    async def look(client, path):
+        answer = await client.get(f"{running.url}{path}")
+        assert answer.status_code == 200, answer.text
+
     async def all_of_them():
         ready, wanted = asyncio.Semaphore(0), []
-        async with asyncio.timeout(80), asyncio.TaskGroup() as group, httpx.AsyncClient(timeout=60) as client:
-            for _ in range(200):
-                group.create_task(listen(ready, wanted))
+        limits = httpx.Limits(max_connections=50)
+        client = httpx.AsyncClient(timeout=60, limits=limits)
+        async with asyncio.timeout(150), client, asyncio.TaskGroup() as group:
+            listeners = [group.create_task(listen(ready, wanted)) for _ in range(200)]
             for _ in range(200):
                 await ready.acquire()
             answer = await client.post(f"{running.url}/v1/fractals", json=SMALL | {"count": 10})
             wanted += [fractal["uuid"] for fractal in answer.json()["fractals"]]
-            pages = [await client.get(f"{running.url}{path}") for path in ("/", "/v1/fractals", "/system") * 10]
-            assert {page.status_code for page in pages} == {200}
+            asked = 0
+            while asked < 250 or not all(listener.done() for listener in listeners):
+                group.create_task(look(client, pages[asked % len(pages)]))
+                asked += 1
+                await asyncio.sleep(1 / 50)
+        return wanted
 
-    asyncio.run(all_of_them())
+    wanted = asyncio.run(all_of_them())
+    done = {record["uuid"] for record in running.records() if record["status"] == "done"}
+    assert done >= set(wanted)
 
 
 def test_a_stop_ends_the_streams(tmp_path):

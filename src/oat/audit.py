@@ -5,25 +5,19 @@ run beside the services: a record is there before its image, and an image before
 """
 
 import hashlib
-import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
-from typing import Annotated
 from uuid import UUID
 
-import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from pydantic import BaseModel, Field
 
-from oat.broker import DEAD_LETTERS, NAMES, RESULTS, TASKS, Broker
+from oat.broker import NAMES, RESULTS, TASKS, Broker
 from oat.database import CHUNK, Database, Record
-from oat.options import BrokerUrl, DatabaseUrl, LogFile, Target, make_settings, places
 from oat.schema import Status
 from oat.settings import Settings
 from oat.store import Store
@@ -35,42 +29,62 @@ READERS = 8
 """Images read at once: an object store takes its time for each."""
 
 
-_ONCE_MORE = "set the record's status to 'waiting' and its sendings to 1: a tracker has it rendered again"
-
-
 class Problem(StrEnum):
-    """What does not add up, and what to do about it."""
+    """What does not add up."""
 
-    IMAGE_MISSING = f"done, but the image is missing: restore the file, or {_ONCE_MORE}"
-    IMAGE_DIFFERS = f"done, but the image has another checksum: delete the image, and {_ONCE_MORE}"
-    NO_REASON = "failed without a reason: look into the logs of the workers"
-    ANSWER_LOST = f"failed, but the image is there: {_ONCE_MORE}"
-    UNSENT = "recorded long ago and never sent: start a tracker or a producer"
-    UNANSWERED = "sent long ago, unanswered, and in no queue: start a tracker, which sends it again"
-    NO_RECORD = "an image without a record: delete it, or see whether it belongs to another database"
-    STRAY_NOTE = "a task to be published that has no record: delete it from the table outbox"
-    LEFT_OVER = "a temporary file of a killed worker: delete it, or start a worker on that machine"
+    IMAGE_MISSING = "IMAGE_MISSING"
+    IMAGE_DIFFERS = "IMAGE_DIFFERS"
+    NO_REASON = "NO_REASON"
+    ANSWER_LOST = "ANSWER_LOST"
+    UNSENT = "UNSENT"
+    UNANSWERED = "UNANSWERED"
+    NO_RECORD = "NO_RECORD"
+    STRAY_NOTE = "STRAY_NOTE"
+    LEFT_OVER = "LEFT_OVER"
 
 
-@dataclass
-class Report:
+ADVICE = {
+    Problem.IMAGE_MISSING: "done, but the image is missing: restore the file, or have it made again (oat retry)",
+    Problem.IMAGE_DIFFERS: "done, but the image has another checksum: have it made again (oat retry)",
+    Problem.NO_REASON: "failed without a reason: look into the logs of the workers, and send it again (oat retry)",
+    Problem.ANSWER_LOST: "failed, but the image is there: send it again (oat retry)",
+    Problem.UNSENT: "recorded long ago and never sent: start a tracker (oat-tracker), which sends it",
+    Problem.UNANSWERED: "sent long ago, unanswered, in no queue: start a tracker (oat-tracker), it sends it again",
+    Problem.NO_RECORD: "an image without a record: delete it, or see whether it belongs to another database",
+    Problem.STRAY_NOTE: "a task to be published that has no record: delete it from the table outbox",
+    Problem.LEFT_OVER: "a temporary file of a killed worker: delete it, or start a worker on that machine",
+}
+"""What each problem means, and what to do about it."""
+
+
+class Report(BaseModel):
     """What an audit has found."""
 
-    records: Counter[str] = field(default_factory=Counter)
+    records: dict[Status, int] = Field({}, description="How many there are of each state.")
     images: int = 0
-    unsent: int = 0
-    queues: dict[str, int] = field(default_factory=dict)
-    """Messages that wait in each queue, those in someone's hands not counted."""
-    problems: Counter[Problem] = field(default_factory=Counter)
-    cases: dict[Problem, list[str]] = field(default_factory=dict)
-    """UUIDs or file names, `MOST_NAMED` of each problem at most."""
+    unsent: int = Field(0, description="Tasks still to be published.")
+    queues: dict[str, int] = Field(
+        {}, description="Messages that wait in each queue, those in someone's hands not counted."
+    )
+    problems: dict[Problem, int] = Field({}, description="How many cases there are of each problem.")
+    cases: dict[Problem, list[str]] = Field(
+        {}, description=f"Their UUIDs or file names, {MOST_NAMED} of each problem at most."
+    )
 
     def add(self, problem: Problem, name: str) -> None:
         """Note that `name` has `problem`."""
-        self.problems[problem] += 1
+        self.problems[problem] = self.problems.get(problem, 0) + 1
         cases = self.cases.setdefault(problem, [])
         if len(cases) < MOST_NAMED:
             cases.append(name)
+
+
+class Step(BaseModel):
+    """How far an audit is."""
+
+    compared: int
+    records: int = Field(description="Of how many.")
+    report: Report | None = Field(None, description="What it has found; only in its last step.")
 
 
 def judge(record: Record, image: str | None, quiet: bool, now: datetime, settings: Settings) -> Problem | None:
@@ -105,116 +119,75 @@ def _is_overdue(record: Record, patience: float, now: datetime) -> bool:
     return now - record.sent_at > timedelta(seconds=2 * patience)
 
 
-class Audit:
-    """Compares the records with the images and the queues, in batches.
+def audit(settings: Settings) -> Iterator[Step]:
+    """Compare everything at the places that `settings` name; waits for servers that are not at hand."""
+    queues: dict[str, int] = {}
+    broker = Broker(settings, threading.Event())
+    database = Database(settings.database_url, threading.Event())
+    database.prepare()
+    broker.serve(lambda: queues.update({name: broker.size(name) for name in NAMES}))
+    yield from compare(settings, database, Store(settings.target), queues)
+    database.close()
+
+
+def compare(settings: Settings, database: Database, store: Store, queues: Mapping[str, int]) -> Iterator[Step]:
+    """Compare the records with the images and the queues, in batches.
 
     Args:
-        settings: where they are.
-        on_start: called with the number of records.
-        on_progress: called with the number of records compared since the last call.
+        settings: how long a task may be unsent, and how long unanswered.
+        database: the records.
+        store: the images.
+        queues: messages in each queue, looked up before.
     """
+    report = Report(queues=dict(queues))
+    total, compared = database.count(), 0
+    yield Step(compared=0, records=total)
+    for uuid in database.strays():
+        report.add(Problem.STRAY_NOTE, uuid)
+    for name in store.left_over():
+        report.add(Problem.LEFT_OVER, name)
+    for uuids in _batches(store.uuids()):
+        report.images += len(uuids)
+        known = database.statuses(uuids)
+        for each in uuids:
+            if each not in known:
+                report.add(Problem.NO_RECORD, str(each))
+        yield Step(compared=0, records=total)
+    states: Counter[Status] = Counter()
+    quiet = queues[TASKS] == queues[RESULTS] == 0
+    after: UUID | None = None
+    while records := database.page(after):
+        now = datetime.now(UTC).replace(tzinfo=None)
+        for record, image in zip(records, _checksums(store, records), strict=True):
+            states[record.status] += 1
+            report.unsent += record.unsent
+            if problem := judge(record, image, quiet, now, settings):
+                report.add(problem, str(record.uuid))
+        after = records[-1].uuid
+        compared += len(records)
+        yield Step(compared=compared, records=total)
+    report.records = dict(states)
+    yield Step(compared=compared, records=total, report=report)
 
-    def __init__(
-        self, settings: Settings, on_start: Callable[[int], None], on_progress: Callable[[int], None]
-    ) -> None:
-        self.settings = settings
-        self.store = Store(settings.target)
-        self.database = Database(settings.database_url, threading.Event())
-        self._on_start, self._on_progress = on_start, on_progress
-        self._report = Report()
 
-    def run(self) -> Report:
-        """Compare everything once."""
-        self.database.prepare()
-        self._measure_queues()
-        self._on_start(self.database.count())
-        for uuid in self.database.strays():
-            self._report.add(Problem.STRAY_NOTE, uuid)
-        for name in self.store.left_over():
-            self._report.add(Problem.LEFT_OVER, name)
-        self._compare_images()
-        self._compare_records()
-        self.database.close()
-        return self._report
+def checksum(store: Store, uuid: UUID) -> str | None:
+    """Return the SHA-256 of the image of `uuid`, hexadecimal, None if there is no image."""
+    try:
+        return hashlib.sha256(store.get(uuid)).hexdigest()
+    except FileNotFoundError:
+        return None
 
-    def _measure_queues(self) -> None:
-        broker = Broker(self.settings, threading.Event())
-        broker.serve(lambda: self._report.queues.update({name: broker.size(name) for name in NAMES}))
 
-    def _compare_images(self) -> None:
-        for uuids in _batches(self.store.uuids()):
-            self._report.images += len(uuids)
-            known = self.database.statuses(uuids)
-            for uuid in uuids:
-                if uuid not in known:
-                    self._report.add(Problem.NO_RECORD, str(uuid))
-
-    def _compare_records(self) -> None:
-        quiet = self._report.queues[TASKS] == self._report.queues[RESULTS] == 0
-        after: UUID | None = None
-        with ThreadPoolExecutor(READERS) as readers:
-            while records := self.database.page(after):
-                now = datetime.now(UTC).replace(tzinfo=None)
-                for record, image in zip(records, readers.map(self._checksum, records), strict=True):
-                    self._report.records[record.status] += 1
-                    self._report.unsent += record.unsent
-                    if problem := judge(record, image, quiet, now, self.settings):
-                        self._report.add(problem, str(record.uuid))
-                self._on_progress(len(records))
-                after = records[-1].uuid
-
-    def _checksum(self, record: Record) -> str | None:
-        if record.status == Status.WAITING:
-            return None
-        try:
-            return hashlib.sha256(self.store.get(record.uuid)).hexdigest()
-        except FileNotFoundError:
-            return None
+def _checksums(store: Store, records: list[Record]) -> list[str | None]:
+    with ThreadPoolExecutor(READERS) as readers:
+        return list(
+            readers.map(
+                lambda each: None if each.status == Status.WAITING else checksum(store, each.uuid), records
+            )
+        )
 
 
 def _batches(uuids: Iterable[UUID]) -> Iterator[list[UUID]]:
     rest = iter(uuids)
     while batch := list(islice(rest, CHUNK)):
         yield batch
-
-
-def audit(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
-    target: Target = None,
-    broker_url: BrokerUrl = None,
-    database_url: DatabaseUrl = None,
-    log_file: LogFile = None,
-) -> None:
-    """Compare records, images and queues; exit with 1 if anything does not add up."""
-    settings = make_settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
-    columns = TextColumn("Comparing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        records = bar.add_task("records", total=None)
-        report = Audit(
-            settings,
-            on_start=lambda total: bar.update(records, total=total),
-            on_progress=lambda count: bar.advance(records, count),
-        ).run()
-    if as_json:
-        print(json.dumps({**vars(report), "problems": {p.name: n for p, n in report.problems.items()},
-                          "cases": {p.name: names for p, names in report.cases.items()}}))  # fmt: skip
-    else:
-        _print_report(report, settings)
-    if report.problems:
-        raise typer.Exit(1)
-
-
-def _print_report(report: Report, settings: Settings) -> None:
-    states = ", ".join(f"{report.records[status]} {status}" for status in Status)
-    queues = report.queues
-    for what, found in (
-        *places(settings),
-        ("records", f"{report.records.total()}: {states}"),
-        ("stored", f"{report.images} image(s)"),
-        ("unsent", f"{report.unsent} task(s)"),
-        ("queued", f"{queues[TASKS]} task(s), {queues[RESULTS]} result(s), {queues[DEAD_LETTERS]} dead letter(s)"),
-    ):
-        print(f"{what:9}{found}")
-    for problem, count in report.problems.items():
-        print(f"\n{count} × {problem}", *report.cases[problem], sep="\n  ")
-    print("\nThis does not add up." if report.problems else "\nEverything adds up.")

@@ -35,6 +35,10 @@ Seed = Annotated[
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
+NICENESS = 5
+"""How far `oat web` steps back: looking can wait, rendering should not. Where all processors are busy it gets a
+quarter of one. Not in `oat run`: there the services would wait for Python's lock while the gallery holds it."""
+
 
 class Service(Protocol):
     """What a command runs until a signal stops it."""
@@ -148,6 +152,7 @@ def web(
     settings = make_settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
     _log_places("web", settings)
     service = Web(settings, host, port)
+    os.nice(NICENESS)
     log.info("the gallery is at %s", service.url)
     _serve(service, settings)
 
@@ -245,14 +250,13 @@ def _application(**commands: Callable[..., None]) -> typer.Typer:
 
 def main() -> NoReturn:
     """`oat`."""
-    from oat import client  # noqa: PLC0415 (as above)
-    from oat.audit import audit  # noqa: PLC0415 (as above)
+    from oat import commands  # noqa: PLC0415 (as above)
 
     _main(
         _application(
-            run=run, producer=producer, worker=worker, tracker=tracker, web=web, audit=audit,
-            create=client.create, list=client.list_, show=client.show, get=client.get,
-            delete=client.delete, retry=client.retry, status=client.status,
+            run=run, producer=producer, worker=worker, tracker=tracker, web=web,
+            create=commands.create, list=commands.list_, show=commands.show, get=commands.get,
+            delete=commands.delete, retry=commands.retry, status=commands.status, audit=commands.audit,
         )
     )  # fmt: skip
 

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
-from oat.catalog import CURSOR, Cursor, Fractal
+from oat.fractal import Fractal
+from oat.paging import CURSOR, Cursor
 from oat.schema import Status
 from oat.web.backend import Access
 from oat.web.problems import Problem, ProblemError
@@ -25,6 +26,16 @@ PROBLEM_SCHEMA = "#/components/schemas/{model}"
 PROBLEM: dict[str, Any] = {
     "description": "What is wrong, as RFC 9457 has it.",
     "content": {"application/problem+json": {"schema": {"$ref": PROBLEM_SCHEMA.format(model=Problem.__name__)}}},
+}
+
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["fractal", "statistics", "trouble"]},
+        "data": {"type": "string", "description": "A `Fractal` or `Statistics` as JSON; of `trouble`, a text."},
+        "id": {"type": "string", "description": "What to send as `Last-Event-ID` to go on from here."},
+    },
+    "required": ["event", "data"],
 }
 
 router = APIRouter(prefix="/v1", responses={"4XX": PROBLEM, "5XX": PROBLEM})
@@ -91,7 +102,7 @@ def delete_fractal(backend: Access, uuid: UUID) -> None:
 
 @router.post("/fractals/{uuid}/retry")
 def retry_fractal(backend: Access, uuid: UUID) -> Fractal:
-    """Send a failed one again."""
+    """Send one again that has failed, or whose image is missing or damaged."""
     return backend.retry(uuid)
 
 
@@ -115,6 +126,22 @@ def get_thumbnail(backend: Access, uuid: UUID) -> Response:
         raise backend.without_image(uuid, error) from error
 
 
+@router.post(
+    "/audit",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "content": {"application/jsonl": {"schema": {"type": "string"}}},
+            "description": "Lines of JSON, a step each: how many records are compared; the last has the report.",
+        }
+    },
+)
+def run_audit(backend: Access) -> StreamingResponse:
+    """Compare records, images and queues, as `oat audit` does: no request for everyone who may look."""
+    lines = (step.model_dump_json(exclude_none=True) + "\n" for step in backend.audit())
+    return StreamingResponse(lines, media_type="application/jsonl")
+
+
 @router.get("/statistics")
 async def get_statistics(backend: Access) -> Statistics:
     """How the system is doing."""
@@ -124,7 +151,7 @@ async def get_statistics(backend: Access) -> Statistics:
 @router.get(
     "/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events."}},
+    responses={200: {"content": {"text/event-stream": {"schema": EVENT}}, "description": "Events, without end."}},
 )
 async def get_events(backend: Access, last_event_id: Annotated[str | None, Header()] = None) -> StreamingResponse:
     """What happens, as server-sent events.

@@ -2,15 +2,19 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
+from itertools import chain
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
 
-from oat.catalog import Catalog, Fractal, NotFoundError
+from oat.audit import Step, checksum, compare
+from oat.catalog import Catalog, NotFoundError
+from oat.fractal import Fractal
 from oat.schema import Status
 from oat.settings import Settings
 from oat.store import Store
@@ -31,6 +35,7 @@ class Backend:
         self.thumbnails = Thumbnails(self.store)
         self.publisher = Publisher(settings)
         self.events = Events(self.catalog, self.publisher, settings.lease)
+        self._auditing = threading.Lock()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -58,9 +63,31 @@ class Backend:
         return self.catalog.find([task.uuid for task in tasks])
 
     def retry(self, uuid: UUID) -> Fractal:
-        """Send a failed task again."""
-        self.publisher.publish([self.catalog.retry(uuid)])
+        """Send a task again that has failed, or whose image is missing or damaged."""
+        fractal = self.catalog.get(uuid)
+        damaged = fractal.status == Status.DONE and checksum(self.store, uuid) != fractal.checksum
+        self.publisher.publish([self.catalog.retry(uuid, damaged)])
         return self.catalog.get(uuid)
+
+    def audit(self) -> Iterator[Step]:
+        """Compare records, images and queues; the first step is made before this returns.
+
+        Raises:
+            ProblemError: another audit is under way, or the broker is not at hand.
+        """
+        steps = self._steps()
+        return chain([next(steps)], steps)
+
+    def _steps(self) -> Iterator[Step]:
+        queues = self.publisher.queues
+        if queues is None:
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "the broker is not at hand")
+        if not self._auditing.acquire(blocking=False):
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "another audit is under way")
+        try:
+            yield from compare(self.settings, self.catalog, self.store, queues)
+        finally:
+            self._auditing.release()
 
     def delete(self, uuid: UUID) -> None:
         """Delete a record and its image."""

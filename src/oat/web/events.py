@@ -16,7 +16,8 @@ from uuid import UUID
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from oat.catalog import Catalog, Fractal, now
+from oat.catalog import Catalog, now
+from oat.fractal import Fractal
 from oat.schema import DatabaseError, Status
 from oat.web.publisher import Publisher
 from oat.web.statistics import LATELY, SAMPLE, Statistics, summarise
@@ -24,11 +25,13 @@ from oat.web.statistics import LATELY, SAMPLE, Statistics, summarise
 LOOK = 1.0
 """Seconds between two looks into the database, at least."""
 
-REST = 20
-"""How many times as long as a look takes nobody looks again: that shall not load a large database."""
+REST = 50
+"""How many times as long as a look takes nobody looks again: that shall not load a large database. The quickest of
+the last looks counts, because a busy machine makes them wait, too."""
 
-MOST = 24
-"""Fractals told of one look, a page of the gallery. A busy system finishes more; the statistics count them all."""
+MOST = 12
+"""Fractals told of one look, of recorded and of finished ones each. A busy system has more; the statistics count
+them all. Each is a thumbnail to be made, and to be fetched by every browser that watches."""
 
 OVERLAP = timedelta(seconds=10)
 """How far a look reaches back behind the one before: a transaction shows when it ends, not when it begins."""
@@ -65,8 +68,10 @@ class Events:
         self._stopped = False
         self._latest: Statistics | None = None
         self._latest_until = 0.0
+        self._took: deque[float] = deque(maxlen=8)
         self._looking = asyncio.Lock()
         self._told: set[tuple[UUID, Status]] = set()
+        self._told_at = time.monotonic()
         self._since = now()
 
     @property
@@ -84,8 +89,8 @@ class Events:
             if self._latest is None or time.monotonic() >= self._latest_until:
                 started = time.monotonic()
                 self._latest = await run_in_threadpool(self._summarise)
-                took = time.monotonic() - started
-                self._latest_until = started + max(LOOK, REST * took) - LOOK / 10
+                self._took.append(time.monotonic() - started)
+                self._latest_until = started + max(LOOK, REST * min(self._took)) - LOOK / 10
             return self._latest
 
     async def watch(self) -> None:
@@ -95,7 +100,6 @@ class Events:
             if not self._wanted.is_set():
                 await self._wanted.wait()
                 self._since = now()
-            started = time.monotonic()
             try:
                 news = await run_in_threadpool(self._news)
                 statistics = await self.statistics()
@@ -109,8 +113,10 @@ class Events:
                         format_sse_event(event="fractal", data_str=each.model_dump_json()) for each in news
                     )
                     self._tell(b"".join(fractals), statistics)
+                elif time.monotonic() - self._told_at >= KEEP_ALIVE:
+                    self._tell(KEEPALIVE_COMMENT)
                 before = statistics
-            await asyncio.sleep(max(LOOK, REST * (time.monotonic() - started)))
+            await asyncio.sleep(max(LOOK, self._latest_until - time.monotonic()))
 
     async def listen(self, last_seen: int | None = None) -> AsyncIterator[bytes]:
         """Yield what happens from now on, or from after the piece `last_seen`."""
@@ -123,13 +129,10 @@ class Events:
             yield await self._greeting()
             while not self._stopped:
                 tick = self._tick
-                for number, text in [piece for piece in self._pieces if piece.number > place]:
-                    yield text
-                    place = number
-                try:
-                    await asyncio.wait_for(tick.wait(), KEEP_ALIVE)
-                except TimeoutError:
-                    yield KEEPALIVE_COMMENT
+                if news := [piece for piece in self._pieces if piece.number > place]:
+                    place = news[-1].number
+                    yield b"".join(piece.text for piece in news)
+                await tick.wait()
         finally:
             self._listeners -= 1
             if not self._listeners:
@@ -152,6 +155,7 @@ class Events:
         if statistics is not None:
             text += format_sse_event(event="statistics", data_str=statistics.model_dump_json(), id=str(number))
         self._pieces.append(_Piece(number, text))
+        self._told_at = time.monotonic()
         tick, self._tick = self._tick, asyncio.Event()
         tick.set()
 

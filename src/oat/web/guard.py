@@ -8,9 +8,11 @@ import time
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-import limits
 from fastapi import Request
-from starlette.datastructures import Headers, MutableHeaders
+from limits import parse
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -44,6 +46,16 @@ HEADERS = {
 }
 
 
+def _raw(policy: str) -> list[tuple[bytes, bytes]]:
+    """The headers as they go out, encoded once."""
+    headers = HEADERS | {"Content-Security-Policy": policy}
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+_ON_DOCS, _ELSEWHERE = _raw(DOCS_POLICY), _raw(POLICY)
+_CACHE_CONTROL = b"cache-control"
+
+
 def is_loopback(host: str) -> bool:
     """Whether `host` is this machine itself."""
     try:
@@ -65,32 +77,32 @@ class Guard:
         self._token = token.encode()
         self._public_reading = settings.public_reading
         try:
-            self._read_rate, self._write_rate = map(limits.parse, (settings.read_rate, settings.write_rate))
+            self._read_rate, self._write_rate = map(parse, (settings.read_rate, settings.write_rate))
         except ValueError:
             raise SettingsError(
                 f"OAT_READ_RATE {settings.read_rate!r}, OAT_WRITE_RATE {settings.write_rate!r}: "
                 "expected a number and a time, like 600/minute"
             ) from None
-        self._limiter = limits.strategies.FixedWindowRateLimiter(limits.storage.MemoryStorage())
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())  # the one that starts no threads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        policy = DOCS_POLICY if scope["path"] == "/docs" else POLICY
+        static = scope["path"].startswith("/static/")  # asked again with its ETag, and not sent again
+        ours = _ON_DOCS if scope["path"] == "/docs" else _ELSEWHERE
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = policy
-                for name, value in HEADERS.items():
-                    headers[name] = value
-                headers.setdefault("Cache-Control", "no-store")
+                theirs = message.get("headers", ())
+                says = any(name == _CACHE_CONTROL for name, _ in theirs)
+                default = () if says else ((_CACHE_CONTROL, b"no-cache" if static else b"no-store"),)
+                message = {**message, "headers": [*theirs, *ours, *default]}
             await send(message)
 
         try:
-            self._check(scope)
+            await self._check(scope)
         except ProblemError as error:
             response = problem(Request(scope), error.status, str(error), headers=error.headers)
             await response(scope, receive, send_with_headers)
@@ -99,14 +111,14 @@ class Guard:
             scope = {**scope, "method": "GET"}
         await self._app(scope, _limited(receive), send_with_headers)
 
-    def _check(self, scope: Scope) -> None:
+    async def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         reading = scope["method"] in READING
         client = scope["client"][0] if scope["client"] else ""
         rate = self._read_rate if reading else self._write_rate
         kind = "read" if reading else "write"
-        if not self._limiter.hit(rate, kind, client):
-            reset = self._limiter.get_window_stats(rate, kind, client).reset_time
+        if not await self._limiter.hit(rate, kind, client):
+            reset = (await self._limiter.get_window_stats(rate, kind, client)).reset_time
             raise ProblemError(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 f"more than {rate} of one address that {kind}",

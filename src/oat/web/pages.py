@@ -1,8 +1,9 @@
 """The pages."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -11,11 +12,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
-from oat.catalog import CURSOR, Cursor
+from oat.paging import CURSOR, Cursor
 from oat.schema import Status
 from oat.web.backend import Access
 from oat.web.html import render
 from oat.web.problems import ProblemError
+from oat.web.statistics import SAMPLE
 from oat.web.wishes import MOST_AT_ONCE, Wish, invalid
 
 ON_A_PAGE = 24
@@ -28,6 +30,16 @@ EXAMPLE = {
 
 PARAMETERS = ("width", "height", "iterations", "xa", "xb", "ya", "yb", "cx", "cy")
 
+
+class Shown(StrEnum):
+    """Which records the gallery shows."""
+
+    DONE = Status.DONE
+    WAITING = Status.WAITING
+    FAILED = Status.FAILED
+    ALL = "all"
+
+
 router = APIRouter(include_in_schema=False)
 
 Place = Annotated[str | None, Query(pattern=CURSOR)]
@@ -37,12 +49,12 @@ Place = Annotated[str | None, Query(pattern=CURSOR)]
 async def gallery(
     request: Request,
     backend: Access,
-    status: Status | Literal["all"] = Status.DONE,
+    status: Shown = Shown.DONE,
     older: Place = None,
     newer: Place = None,
 ) -> Response:
     """The gallery: the images, or the records of another state."""
-    state = None if status == "all" else Status(status)
+    state = None if status == Shown.ALL else Status(status)
     page = await run_in_threadpool(
         backend.catalog.browse, ON_A_PAGE, state, Cursor.parse(older), Cursor.parse(newer)
     )
@@ -106,7 +118,7 @@ async def create(request: Request, backend: Access) -> Response:
 @router.get("/system")
 async def system(request: Request, backend: Access) -> Response:
     """The system at work."""
-    return render(request, "system.html", statistics=await backend.events.statistics())
+    return render(request, "system.html", statistics=await backend.events.statistics(), sample=SAMPLE)
 
 
 @router.get("/docs")

@@ -118,6 +118,11 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     async def database(request: Request, error: DatabaseError) -> Response:
         return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": "5"})
 
+    @app.exception_handler(OSError)
+    async def store(request: Request, error: OSError) -> Response:
+        detail = f"the images cannot be reached: {error.strerror or error}"
+        return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "5"})
+
     @app.exception_handler(Exception)
     async def unexpected(request: Request, _error: Exception) -> Response:
         detail = "something went wrong here; the log of oat web says what"

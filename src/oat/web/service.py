@@ -10,6 +10,7 @@ from oat.settings import Settings, SettingsError
 from oat.web.app import guarded
 from oat.web.backend import Backend
 from oat.web.guard import is_loopback
+from oat.web.protocol import Protocol
 
 GRACE = 3
 """Seconds that open requests may take to end."""
@@ -56,8 +57,8 @@ class Web:
         self._backend = Backend(settings)
         app = guarded(self._backend, settings)
         config = uvicorn.Config(
-            app, log_config=None, log_level="warning", access_log=False, server_header=False,
-            proxy_headers=False, timeout_graceful_shutdown=GRACE,
+            app, log_config=None, log_level="error", access_log=False, server_header=False,
+            proxy_headers=False, http=Protocol, timeout_graceful_shutdown=GRACE,
         )  # fmt: skip
         self._server = _Server(config, self._backend)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -14,7 +14,7 @@ from oat.schema import Status
 LATELY = 60.0
 """Seconds that the rates look back."""
 
-SAMPLE = 2000
+SAMPLE = 500
 """Finished tasks that the rates look at, at most: a busy minute has tens of thousands."""
 
 
@@ -112,6 +112,11 @@ def stuck(now: Statistics, overdue: bool) -> list[str]:
             "Tasks have been waiting for long to be sent: no producer, tracker or gallery reaches the broker.",
         ),
         (idle and bool(now.queued), "Tasks are queued and no result came for a minute: is a worker running?"),
+        (
+            idle and not now.queued and bool(now.unacknowledged),
+            "Tasks are on their way and no result came for a minute: a worker takes its time, or they are lost, "
+            "and a running tracker sends them again.",
+        ),
         (idle and bool(now.results), "Results are queued and none was taken for a minute: is a tracker running?"),
         (bool(now.dead_letters), "There are dead letters: messages that could not be understood."),
     )
