@@ -34,7 +34,9 @@ lint: .venv/develop ## format, rules, types and import directions
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 
-bench: .venv/develop ## measure the renderer, side by side with plain Python and C
+bench: bench-kernel bench-load ## measure the renderer and the pipeline, side by side with others (ten minutes)
+
+bench-kernel: .venv/develop ## measure the renderer, side by side with plain Python and C
 	.venv/bin/python benchmarks/kernel.py
 
 bench-load: .venv/bench ## measure the pipeline, side by side with Celery and dramatiq
@@ -83,4 +85,4 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
-.PHONY: help setup run test chaos test-vagrant test-container test-cluster lint bench bench-load bench-store simulation screenshot lock clean
+.PHONY: help setup run test chaos test-vagrant test-container test-cluster lint bench bench-kernel bench-load bench-store simulation screenshot lock clean

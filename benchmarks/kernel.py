@@ -1,4 +1,4 @@
-"""How fast the renderer is, step by step: `make bench`.
+"""How fast the renderer is, step by step: `make bench-kernel`.
 
 All variants render the same random tasks in turn, round by round, so that what else the machine does hits each
 of them alike; what counts are the ratios.
