@@ -68,7 +68,7 @@ class Events:
         self._stopped = False
         self._latest: Statistics | None = None
         self._latest_until = 0.0
-        self._took: deque[float] = deque(maxlen=8)
+        self._took = deque([0.0], maxlen=8)  # the first looks make connections, and do not count
         self._looking = asyncio.Lock()
         self._told: set[tuple[UUID, Status]] = set()
         self._told_at = time.monotonic()
