@@ -8,7 +8,6 @@ it, which is an error like a full disk: it writes the file again.
 """
 
 import contextlib
-import itertools
 import os
 import re
 import socket
@@ -25,9 +24,6 @@ _ME = f"{os.getpid()}-{uuid4().hex[:8]}"
 _NAME = re.compile(r"\.(?P<host>[A-Za-z0-9-]+)\.(?P<process>(?P<pid>[1-9][0-9]{0,8})-[0-9a-f]{8})\..+")
 
 
-_numbers = itertools.count()
-
-
 def write_whole(folder: str | os.PathLike[str], name: str, content: bytes) -> str:
     """Write a file that appears under its name with all of its content, and return its path.
 
@@ -36,7 +32,7 @@ def write_whole(folder: str | os.PathLike[str], name: str, content: bytes) -> st
     Raises:
         OSError: it cannot be written; nothing is left behind.
     """
-    part = os.path.join(folder, temporary_name(f"{next(_numbers)}.part"))  # noqa: PTH118 (see above)
+    part = os.path.join(folder, temporary_name(f"{uuid4().hex}.part"))  # noqa: PTH118 (see above)
     path = os.path.join(folder, name)  # noqa: PTH118 (see above)
     file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
