@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 BATCH = 500
 """Tasks recorded in one transaction at most, and published before the next are made up."""
 
+SPACING = 0.005
+"""Seconds between two looks at which confirms have come: the next tasks wait for the last of them."""
+
 
 @dataclass(frozen=True)
 class Ranges:
@@ -86,7 +89,7 @@ class Producer:
         self, settings: Settings, ranges: Ranges, seed: int | None = None, one_shot: bool = False
     ) -> None:
         self.stopping = threading.Event()
-        self.broker = Broker(settings, self.stopping)
+        self.broker = Broker(settings, self.stopping, SPACING)
         self.database = Database(settings.database_url, self.stopping)
         self.settings = settings
         self.ranges = ranges

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
 """Seconds between the attempts at what fails for a passing reason: a full disk, a store out of reach."""
 
-FEWEST, MOST = 2, 64
+FEWEST, MOST = 2, 200
 """Tasks held for each render thread: one to render and one to go on with, and more of those that take no time."""
 
 HELD_WORK = 0.15
