@@ -63,8 +63,10 @@ def updates(changes: Sequence[dict[str, Any]]) -> Iterator[tuple[sa.Update, dict
 def _update(size: int) -> sa.Update:
     """Return the statement that changes `size` records: a join with a table of the values."""
 
-    def value(name: str, n: int) -> sa.BindParameter[Any]:
-        return sa.bindparam(f"{name}{n}", type_=fractals.c[name].type)
+    def value(name: str, n: int) -> sa.ColumnElement[Any]:
+        bound = sa.bindparam(f"{name}{n}", type_=fractals.c[name].type)
+        # PostgreSQL takes a NULL for text. SQLAlchemy tells it what others are; MySQL has no CAST for this one.
+        return bound + sa.literal_column("0.0") if name == "duration" else bound
 
     rows = (sa.select(*(value(name, n).label(name) for name in ("uuid", *COLUMNS))) for n in range(size))
     answers = sa.union_all(*rows).subquery("answers")

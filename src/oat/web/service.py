@@ -3,6 +3,7 @@
 import contextlib
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import uvicorn
 
@@ -76,7 +77,9 @@ class Web:
             DatabaseError: the database refuses us.
             BrokerError: the broker does.
         """
-        self._server.run(sockets=[self._socket])
+        # In a thread that isn't the main one, uvloop leaves the signals to the command.
+        with ThreadPoolExecutor(1, "gallery") as thread:
+            thread.submit(self._server.run, [self._socket]).result()
         if self._backend.publisher.fault is not None:
             raise self._backend.publisher.fault
 
