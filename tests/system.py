@@ -282,6 +282,7 @@ def drain(channel, queue):
 
 
 def terminate(process):
+    wait_until(lambda: listens(process), "a start")
     process.send_signal(signal.SIGTERM)
     ended_well(process)
 
