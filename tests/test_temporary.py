@@ -9,7 +9,7 @@ from kombu import Connection
 
 from oat.embedded import Transport
 from oat.store import Store
-from oat.temporary import left_over, original_name, temporary_name
+from oat.temporary import left_over, temporary_name, unique_name
 
 
 def name_made_by_another(name):
@@ -17,9 +17,20 @@ def name_made_by_another(name):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_a_temporary_name_is_hidden_and_keeps_the_original():
+def test_a_temporary_name_is_hidden_and_shows_the_original():
     assert temporary_name("a.b.part").startswith(".")
-    assert original_name(temporary_name("a.b.part")) == "a.b.part"
+    assert temporary_name("a.b.part").endswith(".a.b.part")
+
+
+def test_a_forked_process_uses_names_of_its_own():
+    reader, writer = os.pipe()
+    if not (child := os.fork()):
+        os.write(writer, f"{temporary_name('x')} {unique_name()}".encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as names:
+        os.close(writer)
+        assert not {temporary_name("x"), unique_name()} & set(names.read().split())
 
 
 def test_only_what_nobody_writes_any_more_is_left_over(tmp_path):
@@ -42,12 +53,10 @@ def test_a_worker_that_starts_sweeps_the_folder_of_images(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.png"]
 
 
-def test_the_embedded_broker_puts_back_what_a_killed_process_had_not_read(tmp_path):
+def test_the_embedded_broker_removes_what_a_killed_process_had_not_written(tmp_path):
     folders = dict.fromkeys(("data_folder_in", "data_folder_out", "control_folder"), str(tmp_path))
     with Connection("filesystem://", transport=Transport, transport_options=folders) as connection:
         connection.SimpleQueue("tasks").put({"n": 1})
-        [message] = tmp_path.glob("*.msg")
-        message.rename(tmp_path / name_made_by_another(f"{message.name}.taken"))
         (tmp_path / name_made_by_another("x.part")).touch()
     with Connection("filesystem://", transport=Transport, transport_options=folders) as connection:
         assert connection.SimpleQueue("tasks").get(block=False).payload == {"n": 1}

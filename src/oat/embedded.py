@@ -1,11 +1,11 @@
-"""The embedded broker: kombu's file system transport, made safe for several processes.
+"""The embedded broker: kombu's file system transport, made safe for several processes, and quick.
 
 A message is a file in a folder. kombu's own channel shows a message before it is written and lists the whole
 folder for each one it takes; this one renames a finished file into place and works off a listing. What a killed
 process had in memory is gone: the tracker sends such tasks again.
 """
 
-import contextlib
+import json
 import logging
 import os
 import time
@@ -13,12 +13,10 @@ from collections import defaultdict, deque
 from pathlib import Path
 from queue import Empty
 from typing import Any
-from uuid import uuid4
 
 from kombu.transport import filesystem, virtual
-from kombu.utils.json import dumps, loads
 
-from oat.temporary import left_over, original_name, temporary_name, write_whole
+from oat.temporary import sweep, unique_name, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -33,22 +31,12 @@ class Channel(filesystem.Channel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # kombu's own
         self._listed: dict[str, deque[str]] = defaultdict(deque)
-        self._tidy()
-
-    def _tidy(self) -> None:
-        """Remove what killed processes left half written, and put back what they had not read yet."""
-        for path in left_over(Path(self.data_folder_in)):
-            name, _, state = original_name(path.name).rpartition(".")
-            with contextlib.suppress(FileNotFoundError):  # another process is tidying up as well
-                if state == "taken":
-                    path.rename(path.with_name(name))
-                else:
-                    path.unlink()
+        sweep(Path(self.data_folder_in))
 
     # kombu itself calls the second argument once `message` and once `payload`.
     def _put(self, queue: str, payload: dict[str, Any], **_: Any) -> None:  # type: ignore[override]
-        name = f"{time.time_ns():020d}-{uuid4().hex}.{queue}.msg"
-        write_whole(self.data_folder_out, name, dumps(payload).encode())
+        name = f"{time.time_ns():020d}-{unique_name()}.{queue}.msg"
+        write_whole(self.data_folder_out, name, json.dumps(payload).encode())
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
         names = self._listed[queue]
@@ -57,21 +45,28 @@ class Channel(filesystem.Channel):
             files = os.listdir(self.data_folder_in)  # noqa: PTH208 (names are all we need, of thousands)
             names.extend(sorted(name for name in files if name.endswith(ending) and name[0] != "."))
         while names:
-            path = Path(self.data_folder_in, names.popleft())
-            taken = path.with_name(temporary_name(f"{path.name}.taken"))
+            path = f"{self.data_folder_in}/{names.popleft()}"
             try:
-                path.rename(taken)
+                content = _read(path)
+                os.unlink(path)  # noqa: PTH108 (several times as fast)
             except FileNotFoundError:
-                continue
+                continue  # the message belongs to whoever removed its file
             try:
-                payload: dict[str, Any] = loads(taken.read_text())
+                payload: dict[str, Any] = json.loads(content)
             except ValueError:
-                log.warning("the embedded broker holds a file that is no message; it is dropped: %s", path)
+                log.warning("the embedded broker held a file that is no message; it is dropped: %s", path)
                 continue
-            finally:
-                taken.unlink()
             return payload
         raise Empty
+
+
+def _read(path: str) -> bytes:
+    """Return what the file at `path` holds, in four system calls where `Path` makes eight."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(file, os.fstat(file).st_size)
+    finally:
+        os.close(file)
 
 
 class Transport(filesystem.Transport):

@@ -19,8 +19,9 @@ from oat.settings import Limits, Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
-"""Tasks recorded in one transaction at most, and published before the next are made up."""
+SMALLEST, BATCH = 16, 500
+"""Tasks recorded in one transaction, and published before the next are made up: few at first, since the workers
+wait for them, then as many as there were before, and so on."""
 
 SPACING = 0.005
 """Seconds between two looks at which confirms have come: the next tasks wait for the last of them."""
@@ -118,7 +119,7 @@ class Producer:
                 self._begin_set()
             while self._left and not self.stopping.is_set():
                 if not self._unsent:
-                    self._record(min(self._left, BATCH))
+                    self._record(min(self._left, BATCH, max(SMALLEST, len(self.produced))))
                 outbox.publish(self._unsent, self.database, self.broker)
                 self._left -= len(self._unsent)
                 self._unsent = []

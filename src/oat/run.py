@@ -4,8 +4,10 @@ import io
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
@@ -61,7 +63,9 @@ class Run:
             for service in (self._tracker, self._worker, self._producer)
         ]
         self._fault: Exception | None = None
+        self._open: dict[UUID, None] = {}
         self._answered: dict[UUID, Status] = {}
+        self._counts: Counter[Status] = Counter()
         self._started = 0.0
 
     def __enter__(self) -> "Run":
@@ -88,20 +92,22 @@ class Run:
         """
         if self._fault is not None:
             raise self._fault
-        produced = [] if self._threads[-1].is_alive() else self._producer.produced
-        open_tasks = [task.uuid for task in produced if task.uuid not in self._answered]
-        # The oldest are answered first: where none of them is, there is no need to ask for the others.
-        for start in range(0, len(open_tasks), TOGETHER):
-            found = self.database.statuses(open_tasks[start : start + TOGETHER])
+        known = len(self._open) + len(self._answered)
+        self._open |= dict.fromkeys(task.uuid for task in self._producer.produced[known:])
+        # The oldest are answered first: where few of them are, there is no need to ask for the others.
+        while oldest := list(islice(self._open, TOGETHER)):
+            found = self.database.statuses(oldest)
             answered = {uuid: status for uuid, status in found.items() if status != Status.WAITING}
+            for uuid in answered:
+                del self._open[uuid]
             self._answered |= answered
-            if not answered:
+            self._counts.update(answered.values())
+            if len(answered) < TOGETHER / 2:
                 break
-        states = list(self._answered.values())
         return Progress(
             total=self._producer.ranges.tasks[0],
-            done=states.count(Status.DONE),
-            failed=states.count(Status.FAILED),
+            done=self._counts[Status.DONE],
+            failed=self._counts[Status.FAILED],
             seconds=time.monotonic() - self._started,
         )
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from oat.settings import SettingsError, mask_password
-from oat.temporary import left_over, temporary_name, write_whole
+from oat.temporary import left_over, sweep, temporary_name, write_whole
 
 SUFFIX = ".png"
 
@@ -121,8 +121,7 @@ class _Directory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             os.unlink(write_whole(self.path, temporary_name("probe.part"), b""))  # noqa: PTH108 (it is no `Path`)
-            for path in left_over(self.path):
-                path.unlink(missing_ok=True)
+            sweep(self.path)
         except OSError as error:
             raise SettingsError(f"images cannot be written to {self.path}: {error.strerror}") from error
 

@@ -13,6 +13,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +21,19 @@ LONGEST_WRITE = 3600.0
 """Seconds after which the temporary file of another machine is taken to be left over."""
 
 _HOST = re.sub("[^A-Za-z0-9-]", "-", socket.gethostname())[:64] or "localhost"
-_ME = f"{os.getpid()}-{uuid4().hex[:8]}"
+_me = ""
+_numbers = count()
+
+
+def _be_someone() -> None:
+    global _me  # noqa: PLW0603 (a forked process is someone else)
+    _me = f"{os.getpid()}-{uuid4().hex[:8]}"
+
+
+_be_someone()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_be_someone)
+
 _NAME = re.compile(r"\.(?P<host>[A-Za-z0-9-]+)\.(?P<process>(?P<pid>[1-9][0-9]{0,8})-[0-9a-f]{8})\..+")
 
 
@@ -32,7 +45,7 @@ def write_whole(folder: str | os.PathLike[str], name: str, content: bytes) -> st
     Raises:
         OSError: it cannot be written; nothing is left behind.
     """
-    part = os.path.join(folder, temporary_name(f"{uuid4().hex}.part"))  # noqa: PTH118 (see above)
+    part = os.path.join(folder, temporary_name(f"{next(_numbers)}.part"))  # noqa: PTH118 (see above)
     path = os.path.join(folder, name)  # noqa: PTH118 (see above)
     file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
@@ -50,14 +63,20 @@ def write_whole(folder: str | os.PathLike[str], name: str, content: bytes) -> st
     return path
 
 
+def unique_name() -> str:
+    """Return a name that no other call returns, in any process."""
+    return f"{_HOST}-{_me}-{next(_numbers)}"
+
+
 def temporary_name(name: str) -> str:
     """Return what `name`, a file of this process alone, is called while it is written: hidden, with its writer."""
-    return f".{_HOST}.{_ME}.{name}"
+    return f".{_HOST}.{_me}.{name}"
 
 
-def original_name(temporary: str) -> str:
-    """Return the `name` of which `temporary_name` made `temporary`."""
-    return temporary.split(".", 3)[3]
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written in `folder`."""
+    for path in left_over(folder):
+        path.unlink(missing_ok=True)  # another process may be sweeping as well
 
 
 def left_over(folder: Path) -> Iterator[Path]:
@@ -75,7 +94,7 @@ def _in_use(path: str, match: re.Match[str]) -> bool:
         except FileNotFoundError:
             return True  # it has just got its name
     if match["pid"] == str(os.getpid()):
-        return match["process"] == _ME  # in a container, who ran before had our number
+        return match["process"] == _me  # in a container, who ran before had our number
     try:
         os.kill(int(match["pid"]), 0)
     except ProcessLookupError:
