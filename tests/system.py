@@ -165,7 +165,8 @@ class System:
     def queued(self, name):
         """How many messages wait in a queue, as an outsider sees it."""
         if self.broker_url is None:
-            return len(list(self.broker_folder.glob(f"[!.]*.{name}.msg")))
+            files = self.broker_folder.glob(f"[!.]*.{name}.msg")
+            return sum(int(file.name.partition(".")[0].rpartition("-")[2]) for file in files)
         with self.amqp() as connection:
             return connection.channel().queue_declare(name, passive=True).message_count
 
@@ -179,7 +180,7 @@ class System:
         """Put a second copy of each message into its queue."""
         if self.broker_url is None:
             for file in self.broker_folder.glob(f"[!.]*.{name}.msg"):
-                shutil.copy(file, file.with_name(f"{file.name.partition('.')[0]}-copy.{name}.msg"))
+                shutil.copy(file, file.with_name(f"copy-{file.name}"))
             return
         with self.amqp() as connection:
             channel = connection.channel()
@@ -191,7 +192,7 @@ class System:
         """Take the bodies out of the dead-letter queue."""
         if self.broker_url is None:
             files = list(self.broker_folder.glob("[!.]*.dead-letters.msg"))
-            letters = [json.loads(file.read_text()) for file in files]
+            letters = [letter for file in files for letter in json.loads(file.read_text())]
             for file in files:
                 file.unlink()
             return [base64.b64decode(letter["body"]) for letter in letters]

@@ -56,7 +56,9 @@ def test_a_worker_that_starts_sweeps_the_folder_of_images(tmp_path):
 def test_the_embedded_broker_removes_what_a_killed_process_had_not_written(tmp_path):
     folders = dict.fromkeys(("data_folder_in", "data_folder_out", "control_folder"), str(tmp_path))
     with Connection("filesystem://", transport=Transport, transport_options=folders) as connection:
-        connection.SimpleQueue("tasks").put({"n": 1})
+        queue = connection.SimpleQueue("tasks")
+        queue.put({"n": 1})
+        queue.channel.flush()
         (tmp_path / name_made_by_another("x.part")).touch()
     with Connection("filesystem://", transport=Transport, transport_options=folders) as connection:
         assert connection.SimpleQueue("tasks").get(block=False).payload == {"n": 1}

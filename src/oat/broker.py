@@ -35,7 +35,7 @@ DEAD_LETTERS = "dead-letters"
 NAMES = (TASKS, RESULTS, DEAD_LETTERS)
 """Each is the name of a direct exchange, of the durable queue behind it and of the routing key between them."""
 
-SCHEMES = ("amqp", "amqps", "filesystem", "memory")
+SCHEMES = ("amqp", "amqps", "filesystem")
 
 HEARTBEAT = 30
 """Seconds after which two peers that hear nothing give each other up."""
@@ -100,8 +100,8 @@ def check_url(url: str) -> None:
         valid = False
     if not valid or (parts.scheme == "filesystem" and not parts.path):
         raise SettingsError(
-            f"broker URL {mask_password(url)!r}: expected amqp://user:password@host:5672/, amqps://…, "
-            "filesystem:///a/folder or memory://"
+            f"broker URL {mask_password(url)!r}: expected amqp://user:password@host:5672/, amqps://… or "
+            "filesystem:///a/folder"
         )
 
 
@@ -109,7 +109,7 @@ class Broker:
     """One connection to the broker, made again whenever it is lost.
 
     Args:
-        settings: `broker_url` is `amqp[s]://user:password@host:port/vhost`, `filesystem:///folder` or `memory://`.
+        settings: `broker_url` is `amqp[s]://user:password@host:port/vhost` or `filesystem:///folder`.
         stopping: set by whoever wants everything to end.
         spacing: seconds between two `wait`s that return, at least, unless nothing came for longer.
     """
@@ -212,12 +212,11 @@ class Broker:
         Args:
             name: one of `NAMES`.
             body: a JSON document; for dead letters, whatever came.
-            on_confirm: called from a later `wait`, or at once by an embedded broker.
+            on_confirm: called from a later `wait`.
             reason: why it is a dead letter, sent as a header.
         """
         self._published += 1
-        if self._server:
-            self._unconfirmed[self._published] = on_confirm
+        self._unconfirmed[self._published] = on_confirm
         if self._server and reason is None:
             self._channel.publish(name, body)
         else:
@@ -229,8 +228,6 @@ class Broker:
                 properties={"delivery_mode": 2},
             )
             self._channel.basic_publish(message, exchange=name, routing_key=name, mandatory=True)
-        if not self._server:
-            on_confirm()
 
     def publish_all(self, name: str, bodies: Iterable[bytes]) -> None:
         """Publish `bodies` and wait, once, until the broker has confirmed all of them."""
@@ -382,20 +379,22 @@ class Broker:
             raise _Lost("the broker fell silent in the middle of a frame") from error
 
     def _poll_embedded(self, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
+        deadline, woken = time.monotonic() + timeout, False
+        self._channel.flush()
+        self._arrived.extend(self._unconfirmed.values())
+        self._unconfirmed.clear()
         while True:
-            try:
-                while self._consumers:
-                    self._connection.drain_events(timeout=0)
-            except TimeoutError:
-                pass
-            left = deadline - time.monotonic()
-            pause = 0.0 if self._arrived else max(0.0, min(max(POLL, self.spacing), left))
-            woken = select.select([self._awake], [], [], pause)[0]
+            time.sleep(max(0.0, self._returned + self.spacing - time.monotonic()))
             if woken:  # and only then: a wake that comes after the look is for the next one
                 self._sleep_again()
+            with contextlib.suppress(TimeoutError):
+                while self._consumers:
+                    self._connection.drain_events(timeout=0)
+            self._returned = time.monotonic()
+            left = deadline - self._returned
             if woken or self._arrived or left <= 0:
                 return
+            woken = bool(select.select([self._awake], [], [], min(max(POLL, self.spacing), left))[0])
 
     def _sleep_again(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -405,8 +404,6 @@ class Broker:
 
 
 def _embedded_connection(url: str) -> Connection:
-    if url.startswith("memory"):
-        return Connection("memory://")
     folder = urlsplit(url).path
     Path(folder).mkdir(parents=True, exist_ok=True)
     options = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": folder}

@@ -28,6 +28,15 @@ Threads = Annotated[
     int,
     typer.Option(min=1, max=256, help="How many images to render at once.", show_default="one a core"),
 ]
+ThreadsBesideOthers = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=256,
+        help="How many images to render at once.",
+        show_default="one a core, and one while others wait for Python's lock",
+    ),
+]
 Seed = Annotated[
     int | None,
     typer.Option(help="Draw the same parameters again; UUIDs are new each time.", show_default=False),
@@ -159,7 +168,7 @@ def web(
 
 def run(
     tasks: Annotated[int, typer.Option(min=1, max=100_000, help="How many images to make.")] = 24,
-    threads: Threads = CORES,
+    threads: ThreadsBesideOthers = CORES + 1,
     port: Annotated[
         int | None,
         typer.Option(
@@ -192,11 +201,11 @@ def run(
     with _gallery(settings, port) as url, Run(settings, tasks, threads, seed) as job:
         if url:
             console.print(f"gallery  {url}", soft_wrap=True)
-        with Progress(*columns, console=console) as bar:
+        with Progress(*columns, console=console, refresh_per_second=2) as bar:
             images = bar.add_task("images", total=tasks)
             while not (state := job.progress()).finished:
                 bar.update(images, completed=state.done + state.failed)
-                time.sleep(0.1)
+                time.sleep(state.patience)
             bar.update(images, completed=tasks)
         sheet = data_folder() / "contact-sheet.png"
         sheet.parent.mkdir(parents=True, exist_ok=True)

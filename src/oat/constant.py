@@ -12,6 +12,9 @@ DRAWS = 1000
 FALLBACK = (-0.8, 0.156)
 """A constant whose set fills the middle of the plane with spirals."""
 
+FAR = 4.0
+"""|z|² beyond which an orbit never comes back."""
+
 EARLIEST, LATEST = 10, 100
 """A constant is interesting whose orbit stops at a loop index strictly between the two."""
 
@@ -30,9 +33,9 @@ def escape_index(cx: float, cy: float) -> int:
     """Return the loop index at which the orbit of c = cx + cy·i stops (|z| > 2), `LATEST` if it goes on."""
     zx, zy = cx, cy
     for index in range(LATEST):
-        if zx * zx + zy * zy > 4.0:  # noqa: PLR2004 (|z|² > 2²)
+        if (xx := zx * zx) + (yy := zy * zy) > FAR:
             return index
-        zx, zy = zx * zx - zy * zy + cx, zx * zy + zx * zy + cy
+        zx, zy = xx - yy + cx, zx * zy + zx * zy + cy
     return LATEST
 
 
@@ -44,6 +47,7 @@ def pick(rng: random.Random, xa: float, xb: float, ya: float, yb: float) -> tupl
     for _ in range(DRAWS):
         cx = rng.random() * (xb - xa) + xa
         cy = rng.random() * (yb - ya) + ya
-        if not stays(cx, cy) and EARLIEST < escape_index(cx, cy) < LATEST:
+        # Most of a viewport is outside of |c| ≤ 2: a quick look spares the others.
+        if cx * cx + cy * cy <= FAR and not stays(cx, cy) and EARLIEST < escape_index(cx, cy) < LATEST:
             return cx, cy
     return FALLBACK

@@ -25,7 +25,7 @@ from sqlalchemy.exc import (
 )
 
 from oat.messages import Result, Task
-from oat.outcome import outcome, updates
+from oat.outcome import outcome, write
 from oat.schema import DatabaseError, Status, fractals, migrate, outbox
 from oat.settings import SettingsError
 
@@ -148,14 +148,12 @@ class Database:
             for chunk in _chunks(sorted(by_key)):
                 query = sa.select(fractals.c.uuid, fractals.c.status).where(fractals.c.uuid.in_(chunk))
                 known |= {row.uuid: Status(row.status) for row in connection.execute(query)}
-            now = _now()
             changes = [
                 {"uuid": key, **change}
                 for key in sorted(known)
                 if (change := outcome(known[key], by_key[key])) is not None
             ]
-            for statement, values in updates(changes):
-                connection.execute(statement, values | {"finished_at": now})
+            write(connection, changes, _now())
             return {UUID(key) for key in by_key.keys() - known.keys()}
 
         return self._run(work)

@@ -1,15 +1,17 @@
 """The embedded broker: kombu's file system transport, made safe for several processes, and quick.
 
-A message is a file in a folder. kombu's own channel shows a message before it is written and lists the whole
-folder for each one it takes; this one renames a finished file into place and works off a listing. What a killed
-process had in memory is gone: the tracker sends such tasks again.
+A file in a folder holds a message, or a few that were published together. kombu's own channel shows a message
+before it is written and lists the whole folder for each one it takes; this one renames a finished file into place
+and works off a listing. What a killed process had in memory is gone: the tracker sends such tasks again.
 """
 
 import json
 import logging
 import os
+import re
 import time
 from collections import defaultdict, deque
+from collections.abc import Iterable
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -18,11 +20,16 @@ from kombu.transport import filesystem, virtual
 
 from oat.temporary import sweep, unique_name, write_whole
 
+TOGETHER = 4
+"""Messages in one file at most: who takes one takes all of them, and may so hold a few more than it asked for."""
+
+Message = dict[str, Any]
+
 log = logging.getLogger(__name__)
 
 
 class Channel(filesystem.Channel):
-    """A channel whose messages appear whole and are taken once."""
+    """A channel whose messages appear whole, when it is flushed, and are taken once."""
 
     supports_fanout = False
     get_table = virtual.Channel.get_table
@@ -30,34 +37,83 @@ class Channel(filesystem.Channel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # kombu's own
-        self._listed: dict[str, deque[str]] = defaultdict(deque)
-        sweep(Path(self.data_folder_in))
+        self._folder = str(self.data_folder_in)
+        self._written: defaultdict[str, list[Message]] = defaultdict(list)
+        self._listed: defaultdict[str, deque[str]] = defaultdict(deque)
+        sweep(Path(self._folder))
+
+    def flush(self) -> None:
+        """Write what has been published since the last time.
+
+        Raises:
+            OSError: not all of it could be written.
+        """
+        written, self._written = self._written, defaultdict(list)
+        for queue, messages in written.items():
+            for start in range(0, len(messages), TOGETHER):
+                some = messages[start : start + TOGETHER]
+                name = f"{time.time_ns():020d}-{unique_name()}-{len(some)}.{queue}.msg"
+                write_whole(self._folder, name, json.dumps(some).encode())
+
+    def _restore(self, message: Any) -> None:
+        # In a file of its own: it may be one that its taker didn't ask for.
+        super()._restore(message)  # type: ignore[no-untyped-call]  # as above
+        self.flush()
 
     # kombu itself calls the second argument once `message` and once `payload`.
-    def _put(self, queue: str, payload: dict[str, Any], **_: Any) -> None:  # type: ignore[override]
-        name = f"{time.time_ns():020d}-{unique_name()}.{queue}.msg"
-        write_whole(self.data_folder_out, name, json.dumps(payload).encode())
+    def _put(self, queue: str, payload: Message, **_: Any) -> None:  # type: ignore[override]
+        self._written[queue].append(payload)
 
-    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
+    def _get(self, queue: str, timeout: float | None = None) -> Message:
+        first, *others = self._take(queue)
+        self._written[queue] += others
+        self.flush()
+        return first
+
+    def _get_many(self, queues: Iterable[str], timeout: float | None = None) -> None:
+        [queue] = queues  # a service consumes from one
+        for message in self._take(queue):
+            self.connection._deliver(message, queue)
+
+    def _size(self, queue: str) -> int:
+        return sum(_count(name, queue) for name in _names(self._folder))
+
+    def _take(self, queue: str) -> list[Message]:
+        """Return the messages of the oldest file; one at least.
+
+        Raises:
+            Empty: there is none.
+        """
         names = self._listed[queue]
         if not names:
-            ending = f".{queue}.msg"
-            files = os.listdir(self.data_folder_in)  # noqa: PTH208 (names are all we need, of thousands)
-            names.extend(sorted(name for name in files if name.endswith(ending) and name[0] != "."))
+            names.extend(sorted(name for name in _names(self._folder) if _count(name, queue)))
         while names:
-            path = f"{self.data_folder_in}/{names.popleft()}"
+            path = f"{self._folder}/{names.popleft()}"
             try:
                 content = _read(path)
                 os.unlink(path)  # noqa: PTH108 (several times as fast)
             except FileNotFoundError:
-                continue  # the message belongs to whoever removed its file
+                continue  # its messages belong to whoever removed it
             try:
-                payload: dict[str, Any] = json.loads(content)
+                messages: list[Message] = json.loads(content)
             except ValueError:
-                log.warning("the embedded broker held a file that is no message; it is dropped: %s", path)
+                log.warning("the embedded broker held a file without messages; it is dropped: %s", path)
                 continue
-            return payload
+            return messages
         raise Empty
+
+
+_NAME = re.compile(r"[^.]+-(?P<count>[1-9][0-9]*)\.(?P<queue>[^.]+)\.msg")
+
+
+def _count(name: str, queue: str) -> int:
+    """Return how many messages of `queue` are in the file of this name."""
+    match = _NAME.fullmatch(name)
+    return int(match["count"]) if match and match["queue"] == queue else 0
+
+
+def _names(folder: str) -> list[str]:
+    return os.listdir(folder)  # noqa: PTH208 (names are all we need, of thousands)
 
 
 def _read(path: str) -> bytes:

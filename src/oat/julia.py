@@ -64,8 +64,7 @@ def render(compiled: Kernel, task: Task, block: Block) -> NDArray[np.uint8]:
 
 
 def _address(array: NDArray[Any]) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
+    return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
 
 
 def block_for(features: frozenset[str]) -> Block:

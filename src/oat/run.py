@@ -2,6 +2,7 @@
 
 import io
 import math
+import sys
 import threading
 import time
 from collections import Counter
@@ -24,8 +25,15 @@ from oat.worker import Worker
 SHEET_SIDE = 1600
 """Pixels of the longer side of a contact sheet."""
 
-TOGETHER = 50
+TOGETHER = 100
 """Tasks whose states are looked up at once."""
+
+SWITCHING = 0.0005
+"""Seconds that a thread keeps Python's lock from others who want it. Those who render need it for a moment,
+several times an image: with Python's own 5 ms they stood still while the producer made up a large set."""
+
+SHORTEST_LOOK, LONGEST_LOOK = 0.02, 0.5
+"""Seconds between two looks at how far the tasks are."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,13 @@ class Progress:
     def finished(self) -> bool:
         """Whether every task has its answer."""
         return self.done + self.failed == self.total
+
+    @property
+    def patience(self) -> float:
+        """Seconds until it is worth another look: looking costs what rendering could use."""
+        answered = self.done + self.failed
+        left = self.seconds * (self.total - answered) / max(1, answered)
+        return min(max(left / 2, SHORTEST_LOOK), LONGEST_LOOK)
 
 
 class Run:
@@ -71,6 +86,8 @@ class Run:
     def __enter__(self) -> "Run":
         self.database.prepare()
         self.store.prepare()
+        self._switching = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCHING)
         self._started = time.monotonic()
         for thread in self._threads:
             thread.start()
@@ -82,6 +99,7 @@ class Run:
             service.stop()
         for thread in self._threads:
             thread.join()
+        sys.setswitchinterval(self._switching)
         self.database.close()
 
     def progress(self) -> Progress:
