@@ -165,8 +165,8 @@ class System:
     def queued(self, name):
         """How many messages wait in a queue, as an outsider sees it."""
         if self.broker_url is None:
-            files = self.broker_folder.glob(f"[!.]*.{name}.msg")
-            return sum(int(file.name.partition(".")[0].rpartition("-")[2]) for file in files)
+            files = self.broker_folder.glob(f"{name}/[!.]*.json")
+            return sum(int(file.stem.rpartition("-")[2]) for file in files)
         with self.amqp() as connection:
             return connection.channel().queue_declare(name, passive=True).message_count
 
@@ -179,7 +179,7 @@ class System:
     def double(self, name):
         """Put a second copy of each message into its queue."""
         if self.broker_url is None:
-            for file in self.broker_folder.glob(f"[!.]*.{name}.msg"):
+            for file in self.broker_folder.glob(f"{name}/[!.]*.json"):
                 shutil.copy(file, file.with_name(f"copy-{file.name}"))
             return
         with self.amqp() as connection:
@@ -191,7 +191,7 @@ class System:
     def dead_letters(self):
         """Take the bodies out of the dead-letter queue."""
         if self.broker_url is None:
-            files = list(self.broker_folder.glob("[!.]*.dead-letters.msg"))
+            files = list(self.broker_folder.glob("dead-letters/[!.]*.json"))
             letters = [letter for file in files for letter in json.loads(file.read_text())]
             for file in files:
                 file.unlink()
@@ -262,7 +262,7 @@ class System:
         stored = set(self.store.names())
         assert stored >= {f"{record['uuid']}.png" for record in done}
         assert len(stored) == len(done) + strangers, stored
-        assert not list(self.broker_folder.glob(".*"))
+        assert not list(self.broker_folder.glob("*/.*"))
         told = self.call("oat", "audit", "--json")
         report = json.loads(told.stdout)
         assert (report["records"].get("done", 0), report["records"].get("failed", 0)) == (len(done), failed)

@@ -59,7 +59,7 @@ def test_the_embedded_broker_removes_what_a_killed_process_had_not_written(tmp_p
         queue = connection.SimpleQueue("tasks")
         queue.put({"n": 1})
         queue.channel.flush()
-        (tmp_path / name_made_by_another("x.part")).touch()
+        (tmp_path / "tasks" / name_made_by_another("x.part")).touch()
     with Connection("filesystem://", transport=Transport, transport_options=folders) as connection:
         assert connection.SimpleQueue("tasks").get(block=False).payload == {"n": 1}
-    assert not list(tmp_path.glob(".*"))
+    assert not list(tmp_path.glob("*/.*"))

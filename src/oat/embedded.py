@@ -1,14 +1,14 @@
 """The embedded broker: kombu's file system transport, made safe for several processes, and quick.
 
-A file in a folder holds a message, or a few that were published together. kombu's own channel shows a message
-before it is written and lists the whole folder for each one it takes; this one renames a finished file into place
-and works off a listing. What a killed process had in memory is gone: the tracker sends such tasks again.
+A queue is a folder, and a file in it holds a message, or a few that were published together. kombu's own channel has
+one folder for all queues, shows a message before it is written and lists everything for each one it takes; this one
+renames a finished file into place and works off a listing. What a killed process had in memory is gone: the tracker
+sends such tasks again.
 """
 
 import json
 import logging
 import os
-import re
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
@@ -38,9 +38,10 @@ class Channel(filesystem.Channel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # kombu's own
         self._folder = str(self.data_folder_in)
+        for queue in Path(self._folder).iterdir():
+            sweep(queue)
         self._written: defaultdict[str, list[Message]] = defaultdict(list)
         self._listed: defaultdict[str, deque[str]] = defaultdict(deque)
-        sweep(Path(self._folder))
 
     def flush(self) -> None:
         """Write what has been published since the last time.
@@ -52,13 +53,19 @@ class Channel(filesystem.Channel):
         for queue, messages in written.items():
             for start in range(0, len(messages), TOGETHER):
                 some = messages[start : start + TOGETHER]
-                name = f"{time.time_ns():020d}-{unique_name()}-{len(some)}.{queue}.msg"
-                write_whole(self._folder, name, json.dumps(some).encode())
+                name = f"{time.time_ns():020d}-{unique_name()}-{len(some)}.json"
+                write_whole(f"{self._folder}/{queue}", name, json.dumps(some).encode())
 
     def _restore(self, message: Any) -> None:
         # In a file of its own: it may be one that its taker didn't ask for.
         super()._restore(message)  # type: ignore[no-untyped-call]  # as above
         self.flush()
+
+    def _new_queue(self, queue: str, **_: Any) -> None:
+        Path(self._folder, queue).mkdir(exist_ok=True)
+
+    def _next_delivery_tag(self) -> str:
+        return unique_name()
 
     # kombu itself calls the second argument once `message` and once `payload`.
     def _put(self, queue: str, payload: Message, **_: Any) -> None:  # type: ignore[override]
@@ -76,7 +83,11 @@ class Channel(filesystem.Channel):
             self.connection._deliver(message, queue)
 
     def _size(self, queue: str) -> int:
-        return sum(_count(name, queue) for name in _names(self._folder))
+        return sum(int(name.removesuffix(".json").rpartition("-")[2]) for name in self._names(queue))
+
+    def _names(self, queue: str) -> list[str]:
+        names = os.listdir(f"{self._folder}/{queue}")  # noqa: PTH208 (names are all we need, of thousands)
+        return [name for name in names if name[0] != "."]
 
     def _take(self, queue: str) -> list[Message]:
         """Return the messages of the oldest file; one at least.
@@ -86,9 +97,9 @@ class Channel(filesystem.Channel):
         """
         names = self._listed[queue]
         if not names:
-            names.extend(sorted(name for name in _names(self._folder) if _count(name, queue)))
+            names.extend(sorted(self._names(queue)))
         while names:
-            path = f"{self._folder}/{names.popleft()}"
+            path = f"{self._folder}/{queue}/{names.popleft()}"
             try:
                 content = _read(path)
                 os.unlink(path)  # noqa: PTH108 (several times as fast)
@@ -101,19 +112,6 @@ class Channel(filesystem.Channel):
                 continue
             return messages
         raise Empty
-
-
-_NAME = re.compile(r"[^.]+-(?P<count>[1-9][0-9]*)\.(?P<queue>[^.]+)\.msg")
-
-
-def _count(name: str, queue: str) -> int:
-    """Return how many messages of `queue` are in the file of this name."""
-    match = _NAME.fullmatch(name)
-    return int(match["count"]) if match and match["queue"] == queue else 0
-
-
-def _names(folder: str) -> list[str]:
-    return os.listdir(folder)  # noqa: PTH208 (names are all we need, of thousands)
 
 
 def _read(path: str) -> bytes:

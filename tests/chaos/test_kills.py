@@ -127,7 +127,7 @@ def test_a_broker_that_loses_its_queues_gets_the_tasks_again(mortal):
 @LONG
 def test_an_embedded_broker_that_loses_its_queues_gets_the_tasks_again(embedded):
     services = embedded.steady()
-    lost = list(embedded.broker_folder.glob("*.msg"))
+    lost = list(embedded.broker_folder.glob("*/*.json"))
     assert lost
     for message in lost:
         message.unlink(missing_ok=True)
