@@ -1,9 +1,9 @@
 """The embedded broker: kombu's file system transport, made safe for several processes, and quick.
 
-A queue is a folder, and a file in it holds a message, or a few that were published together. kombu's own channel has
-one folder for all queues, shows a message before it is written and lists everything for each one it takes; this one
-renames a finished file into place and works off a listing. What a killed process had in memory is gone: the tracker
-sends such tasks again.
+A queue is a folder, and a file in it holds a message, or a few that were published together. kombu's own
+channel has one folder for all queues, shows a message before it is written and lists everything for each one it
+takes; this one renames a finished file into place and works off a listing. What a killed process had in memory
+is gone: the tracker sends such tasks again.
 """
 
 import json
