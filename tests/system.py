@@ -180,7 +180,7 @@ class System:
         """Put a second copy of each message into its queue."""
         if self.broker_url is None:
             for file in self.broker_folder.glob(f"{name}/[!.]*.json"):
-                shutil.copy(file, file.with_name(f"copy-{file.name}"))
+                shutil.copy(file, file.with_name(f"0-copy-{file.name}"))
             return
         with self.amqp() as connection:
             channel = connection.channel()

@@ -5,9 +5,6 @@ import subprocess
 import sys
 import time
 
-from kombu import Connection
-
-from oat.embedded import Transport
 from oat.store import Store
 from oat.temporary import left_over, temporary_name, unique_name
 
@@ -51,15 +48,3 @@ def test_a_worker_that_starts_sweeps_the_folder_of_images(tmp_path):
     (tmp_path / "holiday.png").touch()
     Store(str(tmp_path)).prepare()
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.png"]
-
-
-def test_the_embedded_broker_removes_what_a_killed_process_had_not_written(tmp_path):
-    folders = dict.fromkeys(("data_folder_in", "data_folder_out", "control_folder"), str(tmp_path))
-    with Connection("filesystem://", transport=Transport, transport_options=folders) as connection:
-        queue = connection.SimpleQueue("tasks")
-        queue.put({"n": 1})
-        queue.channel.flush()
-        (tmp_path / "tasks" / name_made_by_another("x.part")).touch()
-    with Connection("filesystem://", transport=Transport, transport_options=folders) as connection:
-        assert connection.SimpleQueue("tasks").get(block=False).payload == {"n": 1}
-    assert not list(tmp_path.glob("*/.*"))

@@ -9,9 +9,10 @@ is gone: the tracker sends such tasks again.
 import json
 import logging
 import os
+import re
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -22,6 +23,8 @@ from oat.temporary import sweep, unique_name, write_whole
 
 TOGETHER = 4
 """Messages in one file at most: who takes one takes all of them, and may so hold a few more than it asked for."""
+
+_FILE = re.compile(r"[0-9].*-(?P<count>[1-9][0-9]?)\.json")
 
 Message = dict[str, Any]
 
@@ -38,7 +41,7 @@ class Channel(filesystem.Channel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # kombu's own
         self._folder = str(self.data_folder_in)
-        for queue in Path(self._folder).iterdir():
+        for queue in filter(Path.is_dir, Path(self._folder).iterdir()):
             sweep(queue)
         self._written: defaultdict[str, list[Message]] = defaultdict(list)
         self._listed: defaultdict[str, deque[str]] = defaultdict(deque)
@@ -53,7 +56,7 @@ class Channel(filesystem.Channel):
         for queue, messages in written.items():
             for start in range(0, len(messages), TOGETHER):
                 some = messages[start : start + TOGETHER]
-                name = f"{time.time_ns():020d}-{unique_name()}-{len(some)}.json"
+                name = f"{time.time_ns():020d}-{unique_name()}-{len(some)}.json"  # what `_FILE` matches
                 write_whole(f"{self._folder}/{queue}", name, json.dumps(some).encode())
 
     def _restore(self, message: Any) -> None:
@@ -83,11 +86,11 @@ class Channel(filesystem.Channel):
             self.connection._deliver(message, queue)
 
     def _size(self, queue: str) -> int:
-        return sum(int(name.removesuffix(".json").rpartition("-")[2]) for name in self._names(queue))
+        return sum(int(match["count"]) for match in self._files(queue))
 
-    def _names(self, queue: str) -> list[str]:
+    def _files(self, queue: str) -> Iterator[re.Match[str]]:
         names = os.listdir(f"{self._folder}/{queue}")  # noqa: PTH208 (names are all we need, of thousands)
-        return [name for name in names if name[0] != "."]
+        return filter(None, map(_FILE.fullmatch, names))
 
     def _take(self, queue: str) -> list[Message]:
         """Return the messages of the oldest file; one at least.
@@ -97,7 +100,7 @@ class Channel(filesystem.Channel):
         """
         names = self._listed[queue]
         if not names:
-            names.extend(sorted(self._names(queue)))
+            names.extend(sorted(match.string for match in self._files(queue)))
         while names:
             path = f"{self._folder}/{queue}/{names.popleft()}"
             try:
