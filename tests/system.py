@@ -124,6 +124,7 @@ class System:
         self.produce(300)
         services = self.flow()
         wait_until(lambda: self.counts().get("done", 0) > 20, "some images")
+        wait_until(lambda: sum(self.counts().values()) > 300, "a set of the producer's")
         return services
 
     def come_through(self, services):

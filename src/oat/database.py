@@ -36,6 +36,13 @@ T = TypeVar("T")
 LONGEST_PAUSE = 15.0
 """Seconds between two attempts at a transaction, once they have grown."""
 
+FORGOTTEN_AFTER = 40
+"""Seconds after which the server ends the transaction of a client that it hears nothing of: who is cut off may
+have left one, and with it locks on records that its next connection wants."""
+
+LONGEST_LOCK_WAIT = 20
+"""Seconds the server waits for a lock; less than we wait for the server."""
+
 CHUNK = 500
 """Rows named by key in one statement."""
 
@@ -297,12 +304,22 @@ def _options(url: sa.URL) -> dict[str, Any]:
             return {"connect_args": {"timeout": 30}}
         case "mysql" | "mariadb":
             timeouts = {"connect_timeout": 10, "read_timeout": 30, "write_timeout": 30}
-            return {"connect_args": timeouts, "isolation_level": "READ COMMITTED"}
+            forget = (
+                f"SET SESSION wait_timeout = {FORGOTTEN_AFTER}, innodb_lock_wait_timeout = {LONGEST_LOCK_WAIT}"
+            )
+            return {
+                "connect_args": timeouts | {"init_command": forget},
+                "isolation_level": "READ COMMITTED",
+                "pool_recycle": FORGOTTEN_AFTER // 2,  # before the server closes what is idle
+            }
         case "postgresql":
             # The first is for what has been sent; only the others tell that who should answer is gone.
             timeouts = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
             timeouts |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
-            return {"connect_args": timeouts, "isolation_level": "READ COMMITTED"}
+            forget = (
+                f"-c idle_in_transaction_session_timeout={FORGOTTEN_AFTER}s -c lock_timeout={LONGEST_LOCK_WAIT}s"
+            )
+            return {"connect_args": timeouts | {"options": forget}, "isolation_level": "READ COMMITTED"}
         case other:
             raise ValueError(f"{other} is not a database oat works with")
 

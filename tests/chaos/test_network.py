@@ -167,6 +167,23 @@ def test_a_commit_whose_answer_is_lost(on_servers, proxies, command, statement, 
 
 
 @LONG
+def test_what_a_lost_transaction_has_locked_is_free_again(on_servers, proxies):
+    """The server hears no more of who has recorded a set and not committed it; the same set is recorded again."""
+    on_servers.produce(300)
+    proxy = proxies["database"]
+    proxy.flow(trap=b"INSERT INTO outbox")
+    [producer] = on_servers.flow("oat-producer", tasks=300, pause=60).values()
+    assert proxy.trapped.wait(60)
+    proxy.silence(UP)
+    proxy.flow_up()
+    wait_until(lambda: NOTICED in producer.log.read_text(), "the silence to be noticed")
+    proxy.flow()
+    wait_until(lambda: "sleeping for" in producer.log.read_text(), "a set that is out")
+    on_servers.flow("oat-worker", "oat-tracker")
+    assert on_servers.finish() == 600
+
+
+@LONG
 def test_a_service_killed_while_it_makes_the_tables(on_servers, proxies):
     proxies["database"].flow(trap=b"CREATE TABLE IF NOT EXISTS outbox")
     [victim] = on_servers.flow("oat-tracker").values()
