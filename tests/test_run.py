@@ -9,12 +9,13 @@ from oat.run import LONGEST_LOOK, SHORTEST_LOOK, Progress
     ("done", "failed", "seconds", "patience"),
     [
         (0, 0, 0.0, SHORTEST_LOOK),
-        (1, 0, 1.0, LONGEST_LOOK),
+        (1, 0, 2.0, LONGEST_LOOK),
+        (1, 0, 0.2, 0.1),
         (80, 10, 0.9, 0.05),
         (100, 0, 9.0, SHORTEST_LOOK),
     ],
 )
-def test_the_next_look_is_when_half_of_what_is_left_may_be_done(done, failed, seconds, patience):
+def test_the_next_look_comes_after_half_of_the_time_gone_or_left(done, failed, seconds, patience):
     progress = Progress(total=100, done=done, failed=failed, seconds=seconds)
     assert progress.patience == pytest.approx(patience)
     assert progress.finished == (done + failed == 100)

@@ -56,7 +56,7 @@ class Progress:
         """Seconds until it is worth another look: looking costs what rendering could use."""
         answered = self.done + self.failed
         left = self.seconds * (self.total - answered) / max(1, answered)
-        return min(max(left / 2, SHORTEST_LOOK), LONGEST_LOOK)
+        return min(max(min(left, self.seconds) / 2, SHORTEST_LOOK), LONGEST_LOOK)
 
 
 class Run:

@@ -65,8 +65,8 @@ class Tracker:
         tell_ready()
         while not self.stopping.is_set():
             self.broker.wait(1.0)
-            self._apply()
             self._keep_house()
+            self._apply()  # last: looking after the house may have brought results as well
         self.broker.settle()
 
     def _take(self, delivery: Delivery) -> None:
