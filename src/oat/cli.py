@@ -26,16 +26,7 @@ log = logging.getLogger(__name__)
 
 Threads = Annotated[
     int,
-    typer.Option(min=1, max=256, help="How many images to render at once.", show_default="one a core"),
-]
-ThreadsBesideOthers = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        max=256,
-        help="How many images to render at once.",
-        show_default="one a core, and one while others wait for Python's lock",
-    ),
+    typer.Option(min=1, max=256, help="How many images to render at once.", show_default="by the number of cores"),
 ]
 Seed = Annotated[
     int | None,
@@ -168,7 +159,7 @@ def web(
 
 def run(
     tasks: Annotated[int, typer.Option(min=1, max=100_000, help="How many images to make.")] = 24,
-    threads: ThreadsBesideOthers = CORES + 1,
+    threads: Threads = CORES + 1,  # one renders while others wait for Python's lock
     port: Annotated[
         int | None,
         typer.Option(

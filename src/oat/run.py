@@ -80,7 +80,6 @@ class Run:
         self._fault: Exception | None = None
         self._open: dict[UUID, None] = {}
         self._answered: dict[UUID, Status] = {}
-        self._counts: Counter[Status] = Counter()
         self._started = 0.0
 
     def __enter__(self) -> "Run":
@@ -119,13 +118,13 @@ class Run:
             for uuid in answered:
                 del self._open[uuid]
             self._answered |= answered
-            self._counts.update(answered.values())
             if len(answered) < TOGETHER / 2:
                 break
+        counts = Counter(self._answered.values())
         return Progress(
             total=self._producer.ranges.tasks[0],
-            done=self._counts[Status.DONE],
-            failed=self._counts[Status.FAILED],
+            done=counts[Status.DONE],
+            failed=counts[Status.FAILED],
             seconds=time.monotonic() - self._started,
         )
 

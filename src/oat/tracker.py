@@ -64,9 +64,10 @@ class Tracker:
         self.broker.consume(RESULTS, BATCH, self._take)
         tell_ready()
         while not self.stopping.is_set():
-            self.broker.wait(1.0)
+            # Looking after the house may have brought results as well: they don't wait for the next ones.
+            self.broker.wait(0.0 if self._arrived else 1.0)
+            self._apply()
             self._keep_house()
-            self._apply()  # last: looking after the house may have brought results as well
         self.broker.settle()
 
     def _take(self, delivery: Delivery) -> None:
