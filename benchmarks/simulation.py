@@ -1,9 +1,11 @@
 """What an image costs in each service, and what follows from it for more workers: `make simulation`.
 
-One worker is run and measured: processor time of each service and server for an image. From these costs and from
-the worker's own rules (when it looks at what has arrived, how many tasks it holds) a simulation (SimPy)
-predicts how many images a second 1 to 4 workers make on this machine, which is then measured too. With `--scale`
-the same costs answer which part is the first to be full with many workers, each on a core of its own.
+One worker is run and measured: processor time of each service and server for an image. All of them share one core
+meanwhile, as they do where cores are full: caches that others have used and changes from one to the other cost
+several percent. From these costs and from the worker's own rules (when it looks at what has arrived, how many
+tasks it holds) a simulation (SimPy) predicts how many images a second 1 to 4 workers make on all cores of this
+machine, which is then measured too. With `--scale` the same costs answer which part is the first to be full with
+many workers, each on a core of its own.
 
 Everything is measured in the steady state: after the start, in which workers still find out how many tasks to
 hold, and before the end, when there are none left to hold.
@@ -45,26 +47,27 @@ def main() -> None:
     """Measure, predict, compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=1200, help="images a run")
-    parser.add_argument("--rounds", type=int, default=1, help="what is measured is the median of so many rounds")
+    parser.add_argument("--rounds", type=int, default=3, help="what is measured is the median of so many rounds")
     parser.add_argument("--workers", type=int, default=4, help="predict and measure 1 to so many workers")
     parser.add_argument("--bucket", action="store_true", help="images in an object store instead of a directory")
     parser.add_argument("--scale", action="store_true", help="only measure the costs, and say what is full first")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="oat-") as folder, servers(Path(folder), options.bucket) as place:
-        with console.status("Measuring the costs with one worker"):
-            costs = place.run(1, options.tasks).costs
-        print_costs("One worker, usual images", costs)
+        counts = range(1, 1 if options.scale else options.workers + 1)
+        alone: list[Run] = []
+        done: dict[int, list[Run]] = {n: [] for n in counts}
+        for _ in track(range(options.rounds), "Measuring", console=console, transient=True):
+            alone.append(place.run(1, options.tasks, cores=1))
+            for n in counts:
+                done[n].append(place.run(n, options.tasks))
+        costs = median(alone)
+        print_costs("One worker, usual images, all on one core", costs)
         if options.scale:
             with console.status("Measuring the costs at full speed"):
-                busy = place.run(CORES, 4 * options.tasks, TINY).costs
+                busy = place.run(CORES, 4 * options.tasks, sizes=TINY).costs
             print_costs("As fast as it goes, images of 16 by 16 pixels", busy)
             print_scale(replace(busy, render=costs.render, store=costs.store))
             return
-        counts = range(1, options.workers + 1)
-        done: dict[int, list[Run]] = {n: [] for n in counts}
-        runs = [n for _ in range(options.rounds) for n in counts]
-        for n in track(runs, "Measuring the throughput", console=console, transient=True):
-            done[n].append(place.run(n, options.tasks))
     table = Table("workers", "predicted images/s", "measured", "error", "cores idle", title=f"{CORES} cores")
     worst = 0.0
     for n in counts:
@@ -108,8 +111,8 @@ class Place:
         self.servers = servers
         self._runs = 0
 
-    def run(self, workers: int, tasks: int, sizes: tuple[object, ...] = ()) -> Run:
-        """Have `workers` workers do `tasks` tasks of the usual kind, or of `sizes`, with one tracker."""
+    def run(self, workers: int, tasks: int, cores: int = CORES, sizes: tuple[object, ...] = ()) -> Run:
+        """Have `workers` workers and a tracker do `tasks` tasks of the usual kind, or of `sizes`, on `cores`."""
         self._runs += 1
         folder = self.folder / f"run{self._runs}"
         folder.mkdir()
@@ -133,9 +136,11 @@ class Place:
             if done.returncode:
                 raise SystemExit(done.stderr)
             sent = self._spent()
+            pids = [service.pid for service in services]
+            for pid in (tracker.pid, *pids, *(server.process.pid for server in self.servers.values())):
+                confine(pid, cores)
             for service in services:
                 service.send_signal(signal.SIGCONT)
-            pids = [service.pid for service in services]
             first, last = (self._sample(system, int(part * tasks), tracker.pid, pids) for part in STEADY)
             for service in (*services, tracker):
                 terminate(service)
@@ -170,6 +175,13 @@ class Place:
         return {name: seconds(server.process.pid) for name, server in self.servers.items()}
 
 
+def median(runs: list[Run]) -> Costs:
+    """Return the median of each cost."""
+    return Costs(
+        **{name: statistics.median(vars(run.costs)[name] for run in runs) for name in vars(runs[0].costs)}
+    )
+
+
 @contextlib.contextmanager
 def servers(folder: Path, bucket: bool) -> Iterator[Place]:
     """Start the servers, and stop them in the end."""
@@ -188,11 +200,24 @@ def servers(folder: Path, bucket: bool) -> Iterator[Place]:
             server.stop()
 
 
+def family(pid: int) -> list[psutil.Process]:
+    """Return process `pid` and its children."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
 def seconds(pid: int) -> float:
     """Return the processor time that process `pid` and its children have had."""
-    process = psutil.Process(pid)
-    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+    times = [each.cpu_times() for each in family(pid)]
     return sum(each.user + each.system for each in times)
+
+
+def confine(pid: int, cores: int) -> None:
+    """Have process `pid` and its children use only so many cores."""
+    some = sorted(os.sched_getaffinity(0))[:cores]
+    for thread in (thread for each in family(pid) for thread in each.threads()):
+        with contextlib.suppress(ProcessLookupError):  # it has ended since
+            os.sched_setaffinity(thread.id, some)
 
 
 def threads(pid: int) -> tuple[float, float]:
