@@ -1,5 +1,6 @@
 """The broker in a folder: what its files hold, and who gets them."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -9,8 +10,11 @@ import pytest
 from kombu import Connection
 
 from oat.broker import TASKS, Broker
-from oat.embedded import TOGETHER, Transport
+from oat.embedded import TOGETHER as FILES
+from oat.embedded import Transport
 from oat.settings import Settings
+
+TOGETHER = FILES[TASKS]
 
 
 @pytest.fixture
@@ -51,6 +55,12 @@ def test_two_takers_share_what_was_published_together(tmp_path):
     in_session(tmp_path, first)
     bodies = [[delivery.body for delivery in share] for share in shares]
     assert bodies == [[b"%d" % n for n in range(TOGETHER)], [b"%d" % n for n in range(TOGETHER, 10)]]
+
+
+def test_a_message_can_be_read_where_it_lies(tmp_path):
+    publish(tmp_path, 1)
+    [file] = (tmp_path / TASKS).iterdir()
+    assert json.loads(file.read_text())[0]["body"] == "0"
 
 
 def test_what_nobody_settled_comes_back_and_each_may_go_to_another(tmp_path):

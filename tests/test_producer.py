@@ -1,6 +1,6 @@
 import random
 
-from oat.constant import EARLIEST, FALLBACK, LATEST, escape_index, pick, stays
+from oat.constant import EARLIEST, FALLBACK, LATEST, LEFT, RIGHT, TOP, escape_index, pick, stays
 from oat.producer import Ranges, make_up
 
 
@@ -36,3 +36,11 @@ def test_who_is_said_to_stay_does_stay():
     staying = [constant for constant in constants if stays(*constant)]
     assert all(escape_index(*constant) == LATEST for constant in staying)
     assert len(staying) > 0.8 * sum(escape_index(*constant) == LATEST for constant in constants)
+
+
+def test_no_interesting_constant_lies_outside_of_where_they_are_looked_for():
+    grid = [(x / 100, y / 100) for x in range(-200, 201) for y in range(201)]  # of y and -y, the orbits are alike
+    late = [(cx, cy) for cx, cy in grid if escape_index(cx, cy) > EARLIEST]
+    assert min(cx for cx, _ in late) >= LEFT
+    assert max(cx for cx, _ in late) < RIGHT - 0.02
+    assert max(cy for _, cy in late) < TOP - 0.02

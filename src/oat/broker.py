@@ -217,14 +217,14 @@ class Broker:
         """
         self._published += 1
         self._unconfirmed[self._published] = on_confirm
-        if self._server and reason is None:
+        if reason is None:
             self._channel.publish(name, body)
         else:
             message = self._channel.prepare_message(
                 body,
                 content_type="application/json",
-                content_encoding="utf-8" if isinstance(body, str) or reason is None else "binary",
-                headers={"reason": reason} if reason else {},
+                content_encoding="utf-8" if isinstance(body, str) else "binary",
+                headers={"reason": reason},
                 properties={"delivery_mode": 2},
             )
             self._channel.basic_publish(message, exchange=name, routing_key=name, mandatory=True)

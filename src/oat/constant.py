@@ -18,6 +18,9 @@ FAR = 4.0
 EARLIEST, LATEST = 10, 100
 """A constant is interesting whose orbit stops at a loop index strictly between the two."""
 
+LEFT, RIGHT, TOP = -2.0, 0.5, 1.2
+"""An interesting constant has a real part from `LEFT` to `RIGHT` and an imaginary part within ±`TOP`."""
+
 
 def stays(cx: float, cy: float) -> bool:
     """Tell of most constants whose orbit never leaves that it doesn't, without following it.
@@ -47,7 +50,8 @@ def pick(rng: random.Random, xa: float, xb: float, ya: float, yb: float) -> tupl
     for _ in range(DRAWS):
         cx = rng.random() * (xb - xa) + xa
         cy = rng.random() * (yb - ya) + ya
-        # Most of a viewport is outside of |c| ≤ 2: a quick look spares the others.
-        if cx * cx + cy * cy <= FAR and not stays(cx, cy) and EARLIEST < escape_index(cx, cy) < LATEST:
+        # Most of a viewport is outside: a quick look spares the others.
+        near = LEFT <= cx <= RIGHT and -TOP <= cy <= TOP
+        if near and not stays(cx, cy) and EARLIEST < escape_index(cx, cy) < LATEST:
             return cx, cy
     return FALLBACK

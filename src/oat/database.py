@@ -154,7 +154,7 @@ class Database:
             known: dict[str, Status] = {}
             for chunk in _chunks(sorted(by_key)):
                 query = sa.select(fractals.c.uuid, fractals.c.status).where(fractals.c.uuid.in_(chunk))
-                known |= {row.uuid: Status(row.status) for row in connection.execute(query)}
+                known |= {key: Status(status) for key, status in connection.execute(query).all()}
             changes = [
                 {"uuid": key, **change}
                 for key in sorted(known)
@@ -233,13 +233,13 @@ class Database:
 
     def statuses(self, uuids: Iterable[UUID]) -> dict[UUID, Status]:
         """Return the states of those of `uuids` that have a record."""
-        keys = sorted(map(str, uuids))
+        by_key = {str(uuid): uuid for uuid in uuids}
 
         def work(connection: sa.Connection) -> dict[UUID, Status]:
             found: dict[UUID, Status] = {}
-            for chunk in _chunks(keys):
+            for chunk in _chunks(sorted(by_key)):
                 query = sa.select(fractals.c.uuid, fractals.c.status).where(fractals.c.uuid.in_(chunk))
-                found |= {UUID(row.uuid): Status(row.status) for row in connection.execute(query)}
+                found |= {by_key[key]: Status(status) for key, status in connection.execute(query).all()}
             return found
 
         return self._read(work)

@@ -21,8 +21,9 @@ from kombu.transport import filesystem, virtual
 
 from oat.temporary import sweep, unique_name, write_whole
 
-TOGETHER = 4
-"""Messages in one file at most: who takes one takes all of them, and may so hold a few more than it asked for."""
+TOGETHER = {"tasks": 4, "results": 50}
+"""Messages in a file of a queue at most; one in other queues. Who takes one takes all of them, and may so hold
+more than it asked for; of tasks it is few, as another worker could have begun them."""
 
 _FILE = re.compile(r"[0-9].*-(?P<count>[1-9][0-9]?)\.json")
 
@@ -46,6 +47,20 @@ class Channel(filesystem.Channel):
         self._written: defaultdict[str, list[Message]] = defaultdict(list)
         self._listed: defaultdict[str, deque[str]] = defaultdict(deque)
 
+    def publish(self, name: str, body: bytes) -> None:
+        """Publish the JSON document `body` into the queue `name`, in plain text."""
+        self._written[name].append(
+            {
+                "body": body,
+                "content-type": "application/json",
+                "content-encoding": "utf-8",
+                "properties": {
+                    "delivery_tag": unique_name(),
+                    "delivery_info": {"exchange": name, "routing_key": name},
+                },
+            }
+        )
+
     def flush(self) -> None:
         """Write what has been published since the last time.
 
@@ -54,10 +69,11 @@ class Channel(filesystem.Channel):
         """
         written, self._written = self._written, defaultdict(list)
         for queue, messages in written.items():
-            for start in range(0, len(messages), TOGETHER):
-                some = messages[start : start + TOGETHER]
+            together = TOGETHER.get(queue, 1)
+            for start in range(0, len(messages), together):
+                some = messages[start : start + together]
                 name = f"{time.time_ns():020d}-{unique_name()}-{len(some)}.json"  # what `_FILE` matches
-                write_whole(f"{self._folder}/{queue}", name, json.dumps(some).encode())
+                write_whole(f"{self._folder}/{queue}", name, json.dumps(some, default=bytes.decode).encode())
 
     def _restore(self, message: Any) -> None:
         # In a file of its own: it may be one that its taker didn't ask for.

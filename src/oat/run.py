@@ -28,7 +28,7 @@ SHEET_SIDE = 1600
 TOGETHER = 100
 """Tasks whose states are looked up at once."""
 
-SWITCHING = 0.0005
+SWITCHING = 0.0001
 """Seconds that a thread keeps Python's lock from others who want it. Those who render need it for a moment,
 several times an image: with Python's own 5 ms they stood still while the producer made up a large set."""
 
