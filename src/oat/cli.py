@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 Threads = Annotated[
     int,
-    typer.Option(min=1, max=256, help="How many images to render at once.", show_default="by the number of cores"),
+    typer.Option(min=1, max=256, help="How many images to render at once.", show_default="one more than cores"),
 ]
 Seed = Annotated[
     int | None,
@@ -34,6 +34,9 @@ Seed = Annotated[
 ]
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+THREADS = CORES + 1
+"""One renders while another waits for Python's lock, or for its image to be stored."""
 
 NICENESS = 5
 """How far `oat web` steps back: looking can wait, rendering should not. Where all processors are busy it gets a
@@ -100,7 +103,7 @@ def producer(
 
 def worker(
     target: Target = None,
-    threads: Threads = CORES,
+    threads: Threads = THREADS,
     broker_url: BrokerUrl = None,
     database_url: DatabaseUrl = None,
     log_file: LogFile = None,
@@ -159,7 +162,7 @@ def web(
 
 def run(
     tasks: Annotated[int, typer.Option(min=1, max=100_000, help="How many images to make.")] = 24,
-    threads: Threads = CORES + 1,  # one renders while others wait for Python's lock
+    threads: Threads = THREADS,
     port: Annotated[
         int | None,
         typer.Option(

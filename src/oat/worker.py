@@ -38,6 +38,10 @@ HELD_WORK = 0.15
 next one's arrival the broker is looked at three times, `oat.broker.SPACING` apart: for the result to go out, for
 its confirm and for the task."""
 
+SHORT, FOR_SHORT = 0.002, 2
+"""Of images that take fewer seconds than `SHORT`, so many threads are enough: more of them would wait for Python's
+lock, and for each other, longer than they render."""
+
 MEMORY = 16
 """Of so many images is the time taken that an image takes."""
 
@@ -66,7 +70,11 @@ class Worker:
         self.store = Store(settings.target)
         self.limits = settings.limits
         self.worker = socket.gethostname()[:255]
-        self._threads = [threading.Thread(target=self._render, name=f"render-{n}") for n in range(threads)]
+        self._long = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._render, args=(n >= FOR_SHORT,), name=f"render-{n}")
+            for n in range(threads)
+        ]
         self._tasks: SimpleQueue[tuple[Delivery, Task] | None] = SimpleQueue()
         self._finished: deque[tuple[Delivery, Result | None]] = deque()
         self._held: set[Delivery] = set()
@@ -89,6 +97,7 @@ class Worker:
         try:
             self.broker.serve(self._session)
         finally:
+            self._long.set()
             for _ in self._threads:
                 self._tasks.put(None)
             for thread in self._threads:
@@ -139,11 +148,15 @@ class Worker:
         self.broker.consume(TASKS, holding * len(self._threads), self._take)
 
     def _adapt(self) -> None:
-        """Hold as many tasks as the time they take suggests."""
+        """Hold as many tasks, and use as many threads, as the time they take suggests."""
         wanted = tasks_to_hold(self._seconds)
         if not self._tasks.empty() and time.monotonic() - self._finished_at > SLOW:
             wanted = FEWEST
             self._seconds = SLOW
+        if self._seconds < SHORT:
+            self._long.clear()
+        else:
+            self._long.set()
         if self._holding // 2 < wanted < self._holding * 2:
             return
         self.broker.cancel()
@@ -200,9 +213,9 @@ class Worker:
             self.broker.publish(RESULTS, result.to_json(), partial(self.broker.ack, delivery))
             log.info("pushed result: %s", result.model_dump(exclude_none=True))
 
-    def _render(self) -> None:
-        """Render what there is until there is None: the life of a render thread."""
-        while work := self._tasks.get():
+    def _render(self, spare: bool) -> None:
+        """Render until there is None: the life of a render thread. A spare one leaves short images to others."""
+        while (not spare or self._long.wait()) and (work := self._tasks.get()):
             delivery, task = work
             self._rendering.add(delivery)
             self._finished.append((delivery, self._answer(task)))

@@ -1,0 +1,55 @@
+"""How a worker shares its tasks among its threads."""
+
+import random
+import threading
+import time
+from dataclasses import replace
+
+import oat.worker
+from oat.broker import TASKS, Broker
+from oat.producer import Ranges, make_up
+from oat.settings import Settings
+from oat.worker import Worker
+from servers import wait_until
+
+SHORT, LONG = 16, 17
+"""The width of an image that takes half a millisecond, and of one that takes until three of them are in hand."""
+
+
+def test_the_third_thread_rests_while_images_are_short_and_helps_with_long_ones(tmp_path, monkeypatch):
+    settings = Settings(broker_url=f"filesystem://{tmp_path}/broker", target=str(tmp_path / "images"))
+    three = threading.Barrier(3)
+    names = []
+
+    def render(task):
+        if task.width == LONG:
+            three.wait(30)
+        time.sleep(0.0005)
+        names.append(threading.current_thread().name)
+        return b"an image"
+
+    def publish(width, count):
+        ranges = replace(Ranges(), width=(width, width))
+        bodies = [make_up(ranges, random.Random(), (0.0, 0.0)).to_json() for _ in range(count)]
+        broker = Broker(settings, threading.Event())
+        broker.serve(lambda: broker.publish_all(TASKS, bodies))
+
+    def round_of_short_ones():
+        names.clear()
+        publish(SHORT, 50)
+        wait_until(lambda: len(names) == 50, "50 images")
+        return set(names)
+
+    monkeypatch.setattr(oat.worker, "render_png", render)
+    worker = Worker(settings, threads=3)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        wait_until(lambda: round_of_short_ones() == {"render-0", "render-1"}, "a round without the third thread")
+        names.clear()
+        publish(LONG, 3)
+        wait_until(lambda: len(names) == 3, "three at once")
+        assert set(names) == {"render-0", "render-1", "render-2"}
+    finally:
+        worker.stop()
+        thread.join()
