@@ -13,6 +13,7 @@ from oat.messages import Result
 from oat.outcome import outcome
 from oat.producer import Ranges, make_up
 from oat.schema import DatabaseError, Status, fractals, metadata
+from servers import wait_until
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 
@@ -159,3 +160,27 @@ def test_while_tasks_wait_those_are_sent_again_that_a_later_one_has_overtaken(da
         connection.execute(fractals.update().values(finished_at=now - timedelta(seconds=451)))
     assert database.send_again(30, queue_empty=False) == (int(lost), 0)
     assert [task.uuid for task in database.owed(lease=60)] == [overtaken.uuid] * lost
+
+
+def test_a_connection_that_the_server_gave_up_in_an_idle_moment_is_renewed_without_a_word(
+    mariadb, monkeypatch, caplog
+):
+    url = mariadb.database(uuid4().hex[:8])
+    monkeypatch.setattr("oat.database.FORGOTTEN_AFTER", 2)
+    database = Database(url, threading.Event())
+    database.prepare()
+    schema = sa.make_url(url).database
+    watching = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with watching.connect() as connection:
+        connections = sa.text("SELECT COUNT(*) FROM information_schema.processlist WHERE db = :schema")
+
+        def alone():
+            return connection.execute(connections, {"schema": schema}).scalar_one() == 1
+
+        assert not alone()
+        wait_until(alone, "the other connection to be gone")
+    caplog.clear()
+    assert database.count() == 0
+    assert not caplog.records
+    database.close()
+    watching.dispose()
