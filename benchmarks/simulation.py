@@ -30,12 +30,11 @@ from rich.progress import track
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from load import CORES, family, processor
 from model import STEADY, Costs, simulate
 
 from servers import MariaDB, RabbitMQ, SeaweedFS, Server, wait_until
 from system import System, terminate
-
-CORES = len(os.sched_getaffinity(0))
 
 TINY = ("--min-width", 16, "--max-width", 16, "--min-height", 16, "--max-height", 16)
 """Images that cost next to nothing: what is left is the pipeline, its batches full."""
@@ -164,7 +163,11 @@ class Place:
                 time.sleep(0.05)
         at = time.monotonic()
         connections, renderers = zip(*map(threads, workers), strict=True)
-        services = {"connection": sum(connections), "render": sum(renderers), "tracker": seconds(tracker)}
+        services = {
+            "connection": sum(connections),
+            "render": sum(renderers),
+            "tracker": processor(psutil.Process(tracker)),
+        }
         machine = psutil.cpu_times()
         idle = machine.idle + machine.iowait
         busy = machine.user + machine.nice + machine.system + machine.irq + machine.softirq
@@ -172,7 +175,7 @@ class Place:
 
     def _spent(self) -> dict[str, float]:
         """Return the processor time that each server has had."""
-        return {name: seconds(server.process.pid) for name, server in self.servers.items()}
+        return {name: processor(psutil.Process(server.process.pid)) for name, server in self.servers.items()}
 
 
 def median(runs: list[Run]) -> Costs:
@@ -200,22 +203,10 @@ def servers(folder: Path, bucket: bool) -> Iterator[Place]:
             server.stop()
 
 
-def family(pid: int) -> list[psutil.Process]:
-    """Return process `pid` and its children."""
-    process = psutil.Process(pid)
-    return [process, *process.children(recursive=True)]
-
-
-def seconds(pid: int) -> float:
-    """Return the processor time that process `pid` and its children have had."""
-    times = [each.cpu_times() for each in family(pid)]
-    return sum(each.user + each.system for each in times)
-
-
 def confine(pid: int, cores: int) -> None:
     """Have process `pid` and its children use only so many cores."""
     some = sorted(os.sched_getaffinity(0))[:cores]
-    for thread in (thread for each in family(pid) for thread in each.threads()):
+    for thread in (thread for each in family(psutil.Process(pid)) for thread in each.threads()):
         with contextlib.suppress(ProcessLookupError):  # it has ended since
             os.sched_setaffinity(thread.id, some)
 

@@ -17,11 +17,10 @@ from uuid import uuid4
 import amqp
 import httpx
 import sqlalchemy as sa
-from kombu import Connection
 
+from oat import embedded
 from oat.broker import Broker
 from oat.database import Database
-from oat.embedded import Transport
 from oat.producer import Ranges, make_up
 from oat.settings import Settings
 from oat.store import Store
@@ -176,11 +175,7 @@ class System:
     def push(self, name, bodies):
         """Publish `bodies`, whatever they are: our services publish only JSON."""
         if self.broker_url is None:
-            folders = dict.fromkeys(
-                ("data_folder_in", "data_folder_out", "control_folder"), str(self.broker_folder)
-            )
-            self.broker_folder.mkdir(parents=True, exist_ok=True)
-            with Connection("filesystem://", transport=Transport, transport_options=folders) as connection:
+            with embedded.connection(str(self.broker_folder)) as connection:
                 channel = connection.channel()
                 channel.queue_declare(name)
                 for body in bodies:

@@ -7,20 +7,12 @@ import threading
 from queue import Empty
 
 import pytest
-from kombu import Connection
 
+from oat import embedded
 from oat.broker import TASKS, Broker
-from oat.embedded import TOGETHER as FILES
-from oat.embedded import Transport
 from oat.settings import Settings
 
-TOGETHER = FILES[TASKS]
-
-
-@pytest.fixture
-def connect(tmp_path):
-    folders = dict.fromkeys(("data_folder_in", "data_folder_out", "control_folder"), str(tmp_path))
-    return lambda: Connection("filesystem://", transport=Transport, transport_options=folders)
+TOGETHER = embedded.TOGETHER[TASKS]
 
 
 def in_session(folder, session):
@@ -76,22 +68,22 @@ def test_what_nobody_settled_comes_back_and_each_may_go_to_another(tmp_path):
     in_session(tmp_path, settle_one)
 
 
-def test_what_is_half_written_by_a_killed_process_is_removed(tmp_path, connect):
+def test_what_is_half_written_by_a_killed_process_is_removed(tmp_path):
     publish(tmp_path, 1)
     code = "from oat.temporary import temporary_name; print(temporary_name('x.part'))"
     name = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     (tmp_path / TASKS / name).touch()
-    with connect() as connection:
+    with embedded.connection(str(tmp_path)) as connection:
         connection.channel()
     assert [file.suffix for file in (tmp_path / TASKS).iterdir()] == [".json"]
 
 
-def test_the_files_of_others_are_left_alone(tmp_path, connect):
+def test_the_files_of_others_are_left_alone(tmp_path):
     (tmp_path / TASKS).mkdir()
     strangers = [tmp_path / "notes.txt", tmp_path / TASKS / "notes.txt", tmp_path / TASKS / "notes-1.json"]
     for stranger in strangers:
         stranger.touch()
-    with connect() as connection:
+    with embedded.connection(str(tmp_path)) as connection:
         assert connection.channel().queue_declare(TASKS).message_count == 0
         with pytest.raises(Empty):
             connection.SimpleQueue(TASKS).get(block=False)

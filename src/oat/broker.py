@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -302,7 +301,7 @@ class Broker:
             if tls and not self._connection.port:
                 self._connection.port = 5671
         else:
-            self._connection = _embedded_connection(self.url)
+            self._connection = embedded.connection(urlsplit(self.url).path)
         self._connection.connect()
         if self._server:
             # py-amqp's own read_timeout does not end a read that stops in the middle of a frame.
@@ -401,10 +400,3 @@ class Broker:
             while self._awake.recv(4096):
                 pass
         self._woken = False  # after the last byte: a flag without one would keep all later wakes from us
-
-
-def _embedded_connection(url: str) -> Connection:
-    folder = urlsplit(url).path
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    options = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": folder}
-    return Connection("filesystem://", transport=embedded.Transport, transport_options=options)

@@ -17,6 +17,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+from kombu.connection import Connection
 from kombu.transport import filesystem, virtual
 
 from oat.temporary import sweep, unique_name, write_whole
@@ -146,3 +147,10 @@ class Transport(filesystem.Transport):
     """Messages in the folder `data_folder_in` of the transport options."""
 
     Channel = Channel
+
+
+def connection(folder: str) -> Connection:
+    """Return a connection, not yet open, to the broker in `folder`, which is made if need be."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    options = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": folder}
+    return Connection("filesystem://", transport=Transport, transport_options=options)
