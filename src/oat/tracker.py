@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 BATCH = 500
 """Results applied in one transaction at most."""
 
-SPACING = 0.1
+SPACING = 0.05
 """Seconds between two transactions, at least, when results come all the time: the more in one, the cheaper."""
 
 TRIES = 5

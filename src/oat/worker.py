@@ -38,9 +38,9 @@ HELD_WORK = 0.15
 next one's arrival the broker is looked at three times, `oat.broker.SPACING` apart: for the result to go out, for
 its confirm and for the task."""
 
-SHORT, FOR_SHORT = 0.002, 2
-"""Of images that take fewer seconds than `SHORT`, so many threads are enough: more of them would wait for Python's
-lock, and for each other, longer than they render."""
+ALONE = 0.001
+"""Of images that take fewer seconds than this, one thread renders all: others would wait for Python's lock, which
+it has most of the time. For each such while that an image takes longer, one thread more is of use."""
 
 MEMORY = 16
 """Of so many images is the time taken that an image takes."""
@@ -61,6 +61,11 @@ def tasks_to_hold(seconds: float) -> int:
     return max(FEWEST, min(MOST, int(HELD_WORK / max(seconds, 1e-6))))
 
 
+def useful_threads(seconds: float) -> int:
+    """Return how many threads shall take tasks, when one takes `seconds`."""
+    return 1 + int(seconds / ALONE)
+
+
 class Worker:
     """Renders tasks on `threads` cores until it is stopped."""
 
@@ -70,11 +75,11 @@ class Worker:
         self.store = Store(settings.target)
         self.limits = settings.limits
         self.worker = socket.gethostname()[:255]
-        self._long = threading.Event()
         self._threads = [
-            threading.Thread(target=self._render, args=(n >= FOR_SHORT,), name=f"render-{n}")
-            for n in range(threads)
+            threading.Thread(target=self._render, args=(n,), name=f"render-{n}") for n in range(threads)
         ]
+        self._useful = threads
+        self._more_useful = threading.Condition()
         self._tasks: SimpleQueue[tuple[Delivery, Task] | None] = SimpleQueue()
         self._finished: deque[tuple[Delivery, Result | None]] = deque()
         self._held: set[Delivery] = set()
@@ -97,7 +102,7 @@ class Worker:
         try:
             self.broker.serve(self._session)
         finally:
-            self._long.set()
+            self._use(len(self._threads))
             for _ in self._threads:
                 self._tasks.put(None)
             for thread in self._threads:
@@ -153,10 +158,7 @@ class Worker:
         if not self._tasks.empty() and time.monotonic() - self._finished_at > SLOW:
             wanted = FEWEST
             self._seconds = SLOW
-        if self._seconds < SHORT:
-            self._long.clear()
-        else:
-            self._long.set()
+        self._use(useful_threads(self._seconds))
         if self._holding // 2 < wanted < self._holding * 2:
             return
         self.broker.cancel()
@@ -213,14 +215,25 @@ class Worker:
             self.broker.publish(RESULTS, result.to_json(), partial(self.broker.ack, delivery))
             log.info("pushed result: %s", result.model_dump(exclude_none=True))
 
-    def _render(self, spare: bool) -> None:
-        """Render until there is None: the life of a render thread. A spare one leaves short images to others."""
-        while (not spare or self._long.wait()) and (work := self._tasks.get()):
+    def _use(self, useful: int) -> None:
+        """Have so many threads take tasks from now on."""
+        with self._more_useful:
+            self._useful = useful
+            self._more_useful.notify_all()
+
+    def _render(self, number: int) -> None:
+        """Render until there is None: the life of a render thread. It rests while there are enough before it."""
+        while work := self._next_task(number):
             delivery, task = work
             self._rendering.add(delivery)
             self._finished.append((delivery, self._answer(task)))
             self._rendering.remove(delivery)
             self.broker.wake()
+
+    def _next_task(self, number: int) -> tuple[Delivery, Task] | None:
+        with self._more_useful:
+            self._more_useful.wait_for(lambda: number < self._useful)
+        return self._tasks.get()
 
     def _answer(self, task: Task) -> Result | None:
         """Return the result of `task`, None if we are to stop before there is one."""
