@@ -12,7 +12,7 @@ from oat import embedded
 from oat.broker import TASKS, Broker
 from oat.settings import Settings
 
-TOGETHER = embedded.TOGETHER[TASKS]
+TOGETHER = embedded.TOGETHER[TASKS][0]
 
 
 def in_session(folder, session):

@@ -1,8 +1,14 @@
-"""How far a run is."""
+"""`oat run`: how far it is, and what becomes of its two processes."""
 
+import signal
+
+import psutil
 import pytest
 
-from oat.run import LONGEST_LOOK, SHORTEST_LOOK, Progress
+from oat.run import LONGEST_LOOK, SHORTEST_LOOK, Progress, WorkerProcess
+from oat.settings import Settings, UnusableError
+from servers import wait_until
+from system import System
 
 
 @pytest.mark.parametrize(
@@ -19,3 +25,64 @@ def test_the_next_look_comes_after_half_of_the_time_gone_or_left(done, failed, s
     progress = Progress(total=100, done=done, failed=failed, seconds=seconds)
     assert progress.patience == pytest.approx(patience)
     assert progress.finished == (done + failed == 100)
+
+
+def worker_of(process):
+    """The process of `oat run` that renders, once it does."""
+
+    def found():
+        assert process.poll() is None, process.log.read_text()
+        children = psutil.Process(process.pid).children()
+        return next((child for child in children if "spawn_main" in " ".join(child.cmdline())), None)
+
+    return wait_until(found, "a worker")
+
+
+def images(system):
+    return len(list(system.images.glob("*.png")))
+
+
+def test_another_worker_takes_the_place_of_one_that_is_killed(tmp_path):
+    with System(tmp_path, OAT_RESEND_AFTER="1") as system:
+        process = system.start("oat", "run", "--tasks", 300)
+        for _ in range(2):
+            before = images(system)
+            worker = worker_of(process)
+            wait_until(lambda before=before: images(system) > before + 20, "some images")
+            worker.kill()
+            wait_until(lambda worker=worker: not worker.is_running(), "its end")
+        process.wait(60)
+        assert process.returncode == 0, process.log.read_text()
+        assert "300 of 300" in process.log.read_text()
+        system.audit(300)
+
+
+def test_the_worker_ends_with_the_one_who_started_it(tmp_path):
+    with System(tmp_path) as system:
+        process = system.start("oat", "run", "--tasks", 1000)
+        worker = worker_of(process)
+        wait_until(lambda: images(system) > 20, "some images")
+        system.kill(process)
+        worker.wait(30)
+
+
+@pytest.mark.parametrize("moment", ["while it starts", "at work"])
+def test_a_ctrl_c_ends_both_and_only_says_so(tmp_path, moment):
+    with System(tmp_path) as system:
+        process = system.start("oat", "run", "--tasks", 1000)
+        worker = worker_of(process)
+        if moment == "at work":
+            wait_until(lambda: images(system) > 20, "some images")
+        for one in (process, worker):  # as a terminal does
+            one.send_signal(signal.SIGINT)
+        process.wait(30)
+        assert process.returncode == 130
+        assert not worker.is_running()
+        assert "Traceback" not in process.log.read_text()
+        assert not list(system.images.glob(".*"))
+
+
+def test_what_no_other_worker_would_survive_ends_the_run(tmp_path):
+    settings = Settings(broker_url="carrier-pigeon:", target=str(tmp_path))
+    with pytest.raises(UnusableError, match="exit code 1"):
+        WorkerProcess(settings, 1).run()

@@ -178,8 +178,7 @@ def run(
     database_url: DatabaseUrl = None,
     log_file: LogFile = None,
 ) -> None:
-    """Run producer, worker and tracker in one process until all tasks are done, and show the result."""
-    from oat.julia import warm_up  # noqa: PLC0415 (as above)
+    """Run producer, worker and tracker together until all tasks are done, and show the result."""
     from oat.run import Run  # noqa: PLC0415 (as above)
 
     settings = make_settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
@@ -188,11 +187,12 @@ def run(
     console = Console()
     for what, where in places(settings):
         console.print(f"{what:9}{where}", highlight=False, soft_wrap=True, markup=False)
-    with console.status("Loading the renderer (the first time, it is compiled)"):
-        warm_up()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     columns = TextColumn("Rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with _gallery(settings, port) as url, Run(settings, tasks, threads, seed) as job:
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(_gallery(settings, port))
+        with console.status("Loading the renderer (the first time, it is compiled)"):
+            job = stack.enter_context(Run(settings, tasks, threads, seed))
         if url:
             console.print(f"gallery  {url}", soft_wrap=True)
         with Progress(*columns, console=console, refresh_per_second=2) as bar:
@@ -203,7 +203,8 @@ def run(
             bar.update(images, completed=tasks)
         sheet = data_folder() / "contact-sheet.png"
         sheet.parent.mkdir(parents=True, exist_ok=True)
-        job.contact_sheet(sheet)
+        with console.status("Drawing all images on one sheet"):
+            job.contact_sheet(sheet)
         table = Table(show_header=False)
         for row in (
             ("done", f"{state.done} of {tasks}"),

@@ -22,9 +22,12 @@ from kombu.transport import filesystem, virtual
 
 from oat.temporary import sweep, unique_name, write_whole
 
-TOGETHER = {"tasks": 4, "results": 50}
-"""Messages in a file of a queue at most; one in other queues. Who takes one takes all of them, and may so hold
-more than it asked for; of tasks it is few, as another worker could have begun them."""
+TOGETHER = {"tasks": (4, 50), "results": (50, 50)}
+"""Messages in a file of a queue, from so few to so many; one in other queues. Who takes one takes all of them, and
+may so hold more than it asked for. Tasks are few, as another worker could begin them, or one in `PARTS` of those
+that are published at once: files cost, and where many have been deleted, ext4 is slow to make new ones."""
+
+PARTS = 32
 
 _FILE = re.compile(r"[0-9].*-(?P<count>[1-9][0-9]?)\.json")
 
@@ -70,7 +73,8 @@ class Channel(filesystem.Channel):
         """
         written, self._written = self._written, defaultdict(list)
         for queue, messages in written.items():
-            together = TOGETHER.get(queue, 1)
+            few, many = TOGETHER.get(queue, (1, 1))
+            together = min(max(few, len(messages) // PARTS), many)
             for start in range(0, len(messages), together):
                 some = messages[start : start + together]
                 name = f"{time.time_ns():020d}-{unique_name()}-{len(some)}.json"  # what `_FILE` matches

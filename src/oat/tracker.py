@@ -17,8 +17,11 @@ log = logging.getLogger(__name__)
 BATCH = 500
 """Results applied in one transaction at most."""
 
-SPACING = 0.05
-"""Seconds between two transactions, at least, when results come all the time: the more in one, the cheaper."""
+ENOUGH = 50
+"""Results that make a transaction worth its while: of fewer, each costs much more."""
+
+SHORTEST, LONGEST = 0.05, 0.25
+"""Seconds between two transactions, at least, while results keep coming."""
 
 TRIES = 5
 """How often a result without a record is tried, a second apart, before it is a dead letter."""
@@ -33,17 +36,29 @@ class _Held:
     tries: int = 0
 
 
+def next_spacing(last: float, results: int, seconds: float) -> float:
+    """Return the seconds until the next transaction, when `results` came in the last `seconds`.
+
+    It is the time that `ENOUGH` of them take; but it only doubles from one time to the next, and starts over after
+    a pause, so that a few results in a row don't wait.
+    """
+    if seconds > 2 * LONGEST:
+        return SHORTEST
+    return min(max(ENOUGH * seconds / results, SHORTEST), LONGEST, 2 * last)
+
+
 class Tracker:
     """Applies results until it is stopped."""
 
     def __init__(self, settings: Settings) -> None:
         self.stopping = threading.Event()
-        self.broker = Broker(settings, self.stopping, SPACING)
+        self.broker = Broker(settings, self.stopping, SHORTEST)
         self.database = Database(settings.database_url, self.stopping)
         self.settings = settings
         self._arrived: list[_Held] = []
         self._orphans: list[_Held] = []
         self._orphans_due = 0.0
+        self._applied_at = 0.0
         self._housekeeping_due = 0.0
 
     def run(self) -> None:
@@ -90,6 +105,8 @@ class Tracker:
             batch, self._orphans = self._orphans + batch, []
         if not batch:
             return
+        self.broker.spacing = next_spacing(self.broker.spacing, len(batch), now - self._applied_at)
+        self._applied_at = now
         for held in batch:
             log.info("processing result %s", held.result.uuid)
         unknown = self.database.apply([held.result for held in batch])
