@@ -1,7 +1,7 @@
 """All three services of one command: the main job, on whatever broker, database and store are set.
 
 Producer and tracker are threads here. The worker is a process of its own, as its threads would wait for Python's
-lock while the others have it: a tenth of the images would not be made.
+lock while the others have it: one image in twenty would not be made.
 """
 
 import contextlib
