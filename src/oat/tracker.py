@@ -20,7 +20,7 @@ BATCH = 500
 ENOUGH = 50
 """Results that make a transaction worth its while: of fewer, each costs much more."""
 
-SHORTEST, LONGEST = 0.05, 0.25
+SHORTEST, LONGEST = 0.1, 0.3
 """Seconds between two transactions, at least, while results keep coming."""
 
 TRIES = 5
@@ -36,15 +36,13 @@ class _Held:
     tries: int = 0
 
 
-def next_spacing(last: float, results: int, seconds: float) -> float:
+def next_spacing(results: int, seconds: float) -> float:
     """Return the seconds until the next transaction, when `results` came in the last `seconds`.
 
-    It is the time that `ENOUGH` of them take; but it only doubles from one time to the next, and starts over after
-    a pause, so that a few results in a row don't wait.
+    It is the time in which `ENOUGH` of them come; where that is too long, there is time for small ones.
     """
-    if seconds > 2 * LONGEST:
-        return SHORTEST
-    return min(max(ENOUGH * seconds / results, SHORTEST), LONGEST, 2 * last)
+    enough_after = ENOUGH * seconds / results
+    return enough_after if SHORTEST < enough_after < LONGEST else SHORTEST
 
 
 class Tracker:
@@ -105,7 +103,7 @@ class Tracker:
             batch, self._orphans = self._orphans + batch, []
         if not batch:
             return
-        self.broker.spacing = next_spacing(self.broker.spacing, len(batch), now - self._applied_at)
+        self.broker.spacing = next_spacing(len(batch), now - self._applied_at)
         self._applied_at = now
         for held in batch:
             log.info("processing result %s", held.result.uuid)
