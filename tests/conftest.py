@@ -1,4 +1,5 @@
 import os
+import signal
 import tempfile
 import warnings
 from pathlib import Path
@@ -8,6 +9,14 @@ import pytest
 
 from servers import MariaDB, MissingError, PostgreSQL, RabbitMQ, SeaweedFS
 from system import System
+
+
+@pytest.fixture
+def hears_ctrl_c():
+    """Who is started in the background of a shell script doesn't hear Ctrl-C, nor do its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def _left_out(missing):

@@ -86,6 +86,7 @@ def test_without_a_broker_what_is_created_is_recorded(tmp_path):
         assert system.outbox() == 1
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_status_is_live_on_a_terminal_until_it_is_interrupted(tmp_path):
     with System(tmp_path) as system:
         system.call("oat", "list")

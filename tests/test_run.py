@@ -66,15 +66,7 @@ def test_the_worker_ends_with_the_one_who_started_it(tmp_path):
         worker.wait(30)
 
 
-@pytest.fixture
-def _listening():
-    """Who is started in the background of a shell script doesn't hear Ctrl-C, nor do its children."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_listening")
+@pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize("moment", ["while it starts", "at work"])
 def test_a_ctrl_c_ends_both_and_only_says_so(tmp_path, moment):
     with System(tmp_path) as system:

@@ -218,7 +218,8 @@ def run(
         if url:
             console.print("The gallery is open until Ctrl-C.")
             with contextlib.suppress(KeyboardInterrupt):
-                signal.pause()
+                while True:  # a signal that comes just before a wait doesn't end it
+                    time.sleep(1)
     if state.failed:
         raise typer.Exit(1)
 
