@@ -152,8 +152,9 @@ class Bench:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             # Counting them all, 20 times a second, would take a tenth of what the services have.
             one_that_waits = sa.text("SELECT uuid FROM fractals WHERE status = 'waiting' LIMIT 1")
-            while connection.execute(one_that_waits).first():
-                time.sleep(LOOK)
+            wait_until(
+                lambda: not connection.execute(one_that_waits).first(), f"{count} answers", patience=300, step=LOOK
+            )
         seconds = time.perf_counter() - started
         after = {name: processor(process) for name, process in services.items()}
         after["producer"] = produced["producer"]

@@ -33,12 +33,12 @@ def free_port():
             return port
 
 
-def wait_until(condition, what, patience=PATIENCE):
+def wait_until(condition, what, patience=PATIENCE, step=0.05):
     deadline = time.monotonic() + patience
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not come true in {patience} seconds")
-        time.sleep(0.05)
+        time.sleep(step)
     return value
 
 
