@@ -48,7 +48,7 @@ class System:
         self.environment = inherited | {"XDG_DATA_HOME": str(folder / "data"), "OAT_TARGET": str(self.images)}
         self.environment |= {"OAT_BROKER_URL": broker_url} if broker_url else {}
         self.environment |= {"OAT_DATABASE_URL": database_url} if database_url else {}
-        self.environment |= settings
+        self.environment |= settings | {"PYTHONFAULTHANDLER": "1"}
         self.processes = []
 
     def __enter__(self):
@@ -298,5 +298,12 @@ def terminate(process):
 
 
 def ended_well(process):
-    process.wait(60)
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        # Python's faulthandler writes into the log where each thread hangs, that of a child first.
+        children = " ".join(file.read_text() for file in Path(f"/proc/{process.pid}/task").glob("*/children"))
+        for pid in (*map(int, children.split()), process.pid):
+            os.kill(pid, signal.SIGABRT)
+        process.wait(10)
     assert process.returncode == 0, process.log.read_text()[-3000:]

@@ -216,8 +216,8 @@ def run(
             table.add_row(*row)
         console.print(table)
         if url:
-            console.print("The gallery is open until Ctrl-C.")
             with contextlib.suppress(KeyboardInterrupt):
+                console.print("The gallery is open until Ctrl-C.")
                 while True:  # a signal that comes just before a wait doesn't end it
                     time.sleep(1)
     if state.failed:
