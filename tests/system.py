@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import amqp
 import httpx
+import psutil
 import sqlalchemy as sa
 
 from oat import embedded
@@ -302,8 +303,8 @@ def ended_well(process):
         process.wait(60)
     except subprocess.TimeoutExpired:
         # Python's faulthandler writes into the log where each thread hangs, that of a child first.
-        children = " ".join(file.read_text() for file in Path(f"/proc/{process.pid}/task").glob("*/children"))
-        for pid in (*map(int, children.split()), process.pid):
-            os.kill(pid, signal.SIGABRT)
+        for child in psutil.Process(process.pid).children():
+            child.send_signal(signal.SIGABRT)
+        process.send_signal(signal.SIGABRT)
         process.wait(10)
     assert process.returncode == 0, process.log.read_text()[-3000:]

@@ -5,8 +5,9 @@ import signal
 import psutil
 import pytest
 
-from oat.run import LONGEST_LOOK, SHORTEST_LOOK, Progress, WorkerProcess
+from oat.run import LONGEST_LOOK, SHORTEST_LOOK, Progress
 from oat.settings import Settings, UnusableError
+from oat.supervisor import Supervisor
 from servers import wait_until
 from system import System
 
@@ -85,5 +86,8 @@ def test_a_ctrl_c_ends_both_and_only_says_so(tmp_path, moment):
 
 def test_what_no_other_worker_would_survive_ends_the_run(tmp_path):
     settings = Settings(broker_url="carrier-pigeon:", target=str(tmp_path))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with pytest.raises(UnusableError, match="exit code 1"):
-        WorkerProcess(settings, 1).run()
+        Supervisor(settings, 1).run()
+    # What this thread starts from now on must hear SIGTERM.
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == blocked

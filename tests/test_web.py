@@ -359,10 +359,10 @@ def test_statistics_add_up(running, api):
 
     def settled():
         now = api.get("/v1/statistics").json()
-        return now if now["done"] == counted - now["failed"] and not now["unsent"] else None
+        underway = now["waiting"] or now["unsent"] or now["queued"] or now["unacknowledged"]
+        return now if now["done"] == counted - now["failed"] and not underway else None
 
     now = wait_until(settled, "the statistics")
-    assert now["waiting"] == now["queued"] == now["unacknowledged"] == 0
     assert now["done_per_minute"] >= 20
     assert 0 < now["p50"] <= now["p95"]
     assert len(now["workers"]) == 1

@@ -1,39 +1,28 @@
 """All three services of one command: the main job, on whatever broker, database and store are set.
 
-Producer and tracker are threads here. The worker is a process of its own, as its threads would wait for Python's
-lock while the others have it: one image in twenty would not be made.
+Producer and tracker are threads here, the worker is a process of its own.
 """
 
-import contextlib
 import io
-import logging
 import math
-import multiprocessing
-import signal
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection
 from pathlib import Path
 from uuid import UUID
 
 from PIL import Image
 
 from oat.database import Database
-from oat.julia import warm_up
-from oat.logs import configure_logging
 from oat.producer import Producer, Ranges
 from oat.schema import Status
-from oat.settings import Settings, UnusableError
-from oat.signals import on_signal
+from oat.settings import Settings
 from oat.store import Store
+from oat.supervisor import Supervisor
 from oat.tracker import Tracker
-from oat.worker import Worker
 
 SHEET_SIDE = 1600
 """Pixels of the longer side of a contact sheet."""
@@ -41,15 +30,8 @@ SHEET_SIDE = 1600
 TOGETHER = 100
 """Tasks whose states are looked up at once."""
 
-PAUSE = 1.0
-"""Seconds until a worker takes the place of one that was killed."""
-
 SHORTEST_LOOK, LONGEST_LOOK = 0.02, 0.5
 """Seconds between two looks at how far the tasks are."""
-
-SIGNALS = {signal.SIGINT, signal.SIGTERM}
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,7 +69,7 @@ class Run:
         self.store = Store(settings.target)
         self.database = Database(settings.database_url, self.stopping)
         self._producer = Producer(settings, ranges, seed, one_shot=True)
-        self._worker = WorkerProcess(settings, threads)
+        self._worker = Supervisor(settings, threads)
         self._tracker = Tracker(settings)
         self._threads = [
             threading.Thread(target=self._guard, args=(service,), name=type(service).__name__.lower())
@@ -153,7 +135,7 @@ class Run:
         done = [task.uuid for task in self._producer.produced if self._answered.get(task.uuid) == Status.DONE]
         draw_contact_sheet(map(self.store.get, done), len(done)).save(path)
 
-    def _guard(self, service: "Producer | WorkerProcess | Tracker") -> None:
+    def _guard(self, service: "Producer | Supervisor | Tracker") -> None:
         try:
             service.run()
         except Exception as error:
@@ -162,66 +144,6 @@ class Run:
     def _raise_fault(self) -> None:
         if self._fault is not None:
             raise self._fault
-
-
-class WorkerProcess:
-    """A worker in a process of its own; another one, when it has been killed."""
-
-    def __init__(self, settings: Settings, threads: int) -> None:
-        self.stopping = threading.Event()
-        self._spawn = multiprocessing.get_context("spawn")
-        self._ours, self._theirs = self._spawn.Pipe()
-        self._arguments = (settings, threads, self._theirs)
-
-    def run(self) -> None:
-        """Have a worker at work until `stop` is called.
-
-        Raises:
-            UnusableError: it met something that another one would meet as well.
-        """
-        # A Ctrl-C is for both processes: the new one shall not be interrupted before it can stop. It gets the mask
-        # of this thread, in which multiprocessing's helper, if it started later, would unblock the signals again.
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        while not self.stopping.is_set():
-            process = self._spawn.Process(target=_work, args=self._arguments, name="worker", daemon=True)
-            process.start()
-            process.join()
-            if process.exitcode and process.exitcode > 0:
-                raise UnusableError(f"the worker ended with exit code {process.exitcode}")
-            if not self.stopping.wait(PAUSE):
-                log.warning("the worker ended (exit code %s); starting another", process.exitcode)
-
-    def is_ready(self, patience: float) -> bool:
-        """Tell whether a worker is at work, or will be within `patience` seconds."""
-        return self._ours.poll(patience)
-
-    def stop(self) -> None:
-        """Have `run` return; may be called from any thread."""
-        self.stopping.set()
-        self._ours.close()
-
-
-def _work(settings: Settings, threads: int, parent: Connection) -> None:
-    """Be a worker until `parent` is closed at its other end, be it because the process there was killed."""
-    configure_logging(settings.log_file, logging.INFO if settings.log_file else logging.WARNING)
-    worker = Worker(settings, threads)
-
-    def stop_with_parent() -> None:
-        with contextlib.suppress(EOFError, OSError):
-            parent.recv_bytes()
-        worker.stop()
-
-    threading.Thread(target=stop_with_parent, name="parent", daemon=True).start()
-    on_signal(worker.stop, worker.renders)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    warm_up()
-    with contextlib.suppress(OSError):
-        parent.send_bytes(b"ready")
-    try:
-        worker.run()
-    except UnusableError as error:
-        sys.exit(str(error))
 
 
 def draw_contact_sheet(images: Iterable[bytes], count: int) -> Image.Image:

@@ -1,0 +1,96 @@
+"""The supervisor: keeps a worker at work in a process of its own.
+
+As threads of one process, its render threads would wait for Python's lock while producer and tracker have it: one
+image in twenty would not be made.
+"""
+
+import contextlib
+import logging
+import multiprocessing
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+
+from oat.julia import warm_up
+from oat.logs import configure_logging
+from oat.settings import Settings, UnusableError
+from oat.signals import on_signal
+from oat.worker import Worker
+
+PAUSE = 1.0
+"""Seconds until a worker takes the place of one that was killed."""
+
+SIGNALS = {signal.SIGINT, signal.SIGTERM}
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """A worker in a process of its own; another one, when it has been killed."""
+
+    def __init__(self, settings: Settings, threads: int) -> None:
+        self.stopping = threading.Event()
+        self._spawn = multiprocessing.get_context("spawn")
+        self._ours, self._theirs = self._spawn.Pipe()
+        self._arguments = (settings, threads, self._theirs)
+
+    def run(self) -> None:
+        """Have a worker at work until `stop` is called.
+
+        Raises:
+            UnusableError: it met something that another one would meet as well.
+        """
+        while not self.stopping.is_set():
+            process = self._spawn.Process(target=_work, args=self._arguments, name="worker", daemon=True)
+            with _signals_blocked():
+                process.start()
+            process.join()
+            if process.exitcode and process.exitcode > 0:
+                raise UnusableError(f"the worker ended with exit code {process.exitcode}")
+            if not self.stopping.wait(PAUSE):
+                log.warning("the worker ended (exit code %s); starting another", process.exitcode)
+
+    def is_ready(self, patience: float) -> bool:
+        """Tell whether a worker is at work, or will be within `patience` seconds."""
+        return self._ours.poll(patience)
+
+    def stop(self) -> None:
+        """Have `run` return; may be called from any thread."""
+        self.stopping.set()
+        self._ours.close()
+
+
+@contextlib.contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Have the process that is started meanwhile hear no signal until it can stop: a Ctrl-C is for both of us."""
+    resource_tracker.ensure_running()  # started later, it would unblock the signals again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(settings: Settings, threads: int, parent: Connection) -> None:
+    """Be a worker until `parent` is closed at its other end, be it because the process there was killed."""
+    configure_logging(settings.log_file, logging.INFO if settings.log_file else logging.WARNING)
+    worker = Worker(settings, threads)
+
+    def stop_with_parent() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            parent.recv_bytes()
+        worker.stop()
+
+    threading.Thread(target=stop_with_parent, name="parent", daemon=True).start()
+    on_signal(worker.stop, worker.renders)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    warm_up()
+    with contextlib.suppress(OSError):
+        parent.send_bytes(b"ready")
+    try:
+        worker.run()
+    except UnusableError as error:
+        sys.exit(str(error))
