@@ -2,14 +2,14 @@
 
 import pytest
 
-from oat.tracker import ENOUGH, SHORTEST, next_spacing
+from oat.tracker import ENOUGH, FOR_FEW, SHORTEST, next_spacing
 
 
 @pytest.mark.parametrize(
     ("results", "seconds", "spacing"),
     [
         pytest.param(10, 60.0, SHORTEST, id="after a pause"),
-        pytest.param(5, 0.1, SHORTEST, id="they come slowly"),
+        pytest.param(5, 0.1, FOR_FEW, id="they come slowly"),
         pytest.param(ENOUGH, 0.2, 0.2, id="enough"),
         pytest.param(2 * ENOUGH, 0.3, 0.15, id="more than enough"),
         pytest.param(500, 0.1, SHORTEST, id="a flood"),

@@ -20,8 +20,11 @@ BATCH = 500
 ENOUGH = 50
 """Results that make a transaction worth its while: of fewer, each costs much more."""
 
-SHORTEST, LONGEST = 0.1, 0.3
-"""Seconds between two transactions, at least, while results keep coming."""
+SHORTEST, LONGEST = 0.03, 0.3
+"""Seconds between two transactions, at least, while results keep coming; as many as bring `ENOUGH` of them."""
+
+FOR_FEW = 0.1
+"""Seconds between two transactions where `LONGEST` would not bring `ENOUGH`."""
 
 TRIES = 5
 """How often a result without a record is tried, a second apart, before it is a dead letter."""
@@ -37,12 +40,11 @@ class _Held:
 
 
 def next_spacing(results: int, seconds: float) -> float:
-    """Return the seconds until the next transaction, when `results` came in the last `seconds`.
-
-    It is the time in which `ENOUGH` of them come; where that is too long, there is time for small ones.
-    """
+    """Return the seconds until the next transaction, when `results` came in the last `seconds`."""
+    if seconds > LONGEST:
+        return SHORTEST  # nobody knows yet how many are coming
     enough_after = ENOUGH * seconds / results
-    return enough_after if SHORTEST < enough_after < LONGEST else SHORTEST
+    return max(SHORTEST, enough_after) if enough_after < LONGEST else FOR_FEW
 
 
 class Tracker:
