@@ -47,7 +47,7 @@ TINY = replace(Ranges(), width=(16, 16), height=(16, 16))
 LOOK = 0.02
 """Seconds between two looks at whether all is done."""
 
-ENOUGH = 5000
+ENOUGH = 10_000
 """Tasks after which a rate is taken for known; of fewer a run, there are several runs and their median."""
 
 console = Console()
@@ -65,18 +65,11 @@ class Measured:
     """Mebibytes in the end."""
     latencies: list[float]
     """Seconds from record to done."""
-    middle: float
-    """Seconds between the first tenth of the answers and the last one."""
 
     @property
     def rate(self) -> float:
         """Tasks a second."""
         return self.tasks / self.seconds
-
-    @property
-    def flow(self) -> float:
-        """Tasks a second of the eight tenths in the middle: without the start and the end."""
-        return 0.8 * self.tasks / self.middle
 
 
 class Bench:
@@ -157,9 +150,10 @@ class Bench:
             )
         seconds = time.perf_counter() - started
         after = {name: processor(process) for name, process in services.items()}
+        in_memory = {name: memory(process) for name, process in services.items()}
         after["producer"] = produced["producer"]
         with engine.connect() as connection:
-            query = "SELECT created_at, finished_at FROM fractals ORDER BY finished_at"
+            query = "SELECT created_at, finished_at FROM fractals"
             times = connection.execute(sa.text(query)).all()
             done = connection.execute(sa.text("SELECT COUNT(*) FROM fractals WHERE status = 'done'")).scalar()
         engine.dispose()
@@ -169,9 +163,8 @@ class Bench:
             tasks=count,
             seconds=seconds,
             processor={name: 1000 * (after[name] - before[name]) / count for name in services},
-            memory={name: memory(process) for name, process in services.items()},
+            memory=in_memory,
             latencies=[(row.finished_at - row.created_at).total_seconds() for row in times],
-            middle=(times[int(0.9 * count)].finished_at - times[int(0.1 * count)].finished_at).total_seconds(),
         )
 
     def oat(self, count: int, ranges: Ranges) -> Measured:
@@ -331,7 +324,6 @@ def many(bench: Bench, counts: list[int]) -> None:
     for heading in (
         "tasks",
         "tasks/s",
-        "the middle, tasks/s",
         "p50, s",
         "p95, s",
         "p99, s",
@@ -342,11 +334,11 @@ def many(bench: Bench, counts: list[int]) -> None:
         table.add_column(heading, justify="right")
     for count in counts:
         runs = [bench.oat(count, TINY) for _ in range(max(1, ENOUGH // count))]
-        rate, flow = (statistics.median(getattr(run, name) for run in runs) for name in ("rate", "flow"))
+        rate = statistics.median(run.rate for run in runs)
         measured = runs[-1]
         cuts = statistics.quantiles(measured.latencies, n=100)
         table.add_row(
-            str(count), f"{rate:.0f}", f"{flow:.0f}", *(f"{cuts[p - 1]:.2f}" for p in (50, 95, 99)),
+            str(count), f"{rate:.0f}", *(f"{cuts[p - 1]:.2f}" for p in (50, 95, 99)),
             *(f"{measured.memory[name]:.0f}" for name in ("worker", "tracker", "producer")),
         )  # fmt: skip
     console.print(table)
@@ -372,10 +364,12 @@ def way(bench: Bench, seconds: float) -> None:
 def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=3000, help="tiny tasks a round")
+    parser.add_argument("--tasks", type=int, default=10_000, help="tiny tasks a round")
     parser.add_argument("--images", type=int, default=3000, help="images of the usual size a round")
     parser.add_argument("--rounds", type=int, default=3, help="the medians are of so many rounds")
-    parser.add_argument("--many", type=int, nargs="*", default=[1000, 100_000], help="numbers of queued tasks")
+    parser.add_argument(
+        "--many", type=int, nargs="*", default=[1000, 10_000, 100_000], help="numbers of queued tasks"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="oat-bench-") as folder:
         Path(folder).chmod(0o755)

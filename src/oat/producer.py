@@ -95,7 +95,7 @@ class Producer:
         self.settings = settings
         self.ranges = ranges
         self.one_shot = one_shot
-        self.produced: list[Task] = []
+        self.produced: list[UUID] = []
         """The set in hand, as far as it is recorded."""
         self._left = 0
         self._unsent: list[Task] = []
@@ -144,5 +144,5 @@ class Producer:
             log.info("generated task: %s", task.model_dump())
         self.database.record(tasks)
         metrics.PRODUCED.inc(count)
-        self.produced += tasks
+        self.produced += [task.uuid for task in tasks]
         self._unsent = tasks

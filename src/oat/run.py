@@ -112,7 +112,7 @@ class Run:
         """
         self._raise_fault()
         known = len(self._open) + len(self._answered)
-        self._open |= dict.fromkeys(task.uuid for task in self._producer.produced[known:])
+        self._open |= dict.fromkeys(self._producer.produced[known:])
         # The oldest are answered first: where few of them are, there is no need to ask for the others.
         while oldest := list(islice(self._open, TOGETHER)):
             found = self.database.statuses(oldest)
@@ -132,7 +132,7 @@ class Run:
 
     def contact_sheet(self, path: Path) -> None:
         """Draw all images of this run that are done onto one sheet, and write it to `path`."""
-        done = [task.uuid for task in self._producer.produced if self._answered.get(task.uuid) == Status.DONE]
+        done = [uuid for uuid in self._producer.produced if self._answered.get(uuid) == Status.DONE]
         draw_contact_sheet(map(self.store.get, done), len(done)).save(path)
 
     def _guard(self, service: "Producer | Supervisor | Tracker") -> None:
