@@ -68,6 +68,21 @@ def test_what_nobody_settled_comes_back_and_each_may_go_to_another(tmp_path):
     in_session(tmp_path, settle_one)
 
 
+def test_what_comes_back_goes_in_front_of_the_others(tmp_path):
+    publish(tmp_path, 3 * TOGETHER)
+
+    def take_one_twice(broker):
+        taken = take(broker, 1, 1)
+        broker.cancel()
+        for delivery in taken:
+            broker.give_back(delivery)
+        again = take(broker, 1, 1)
+        assert again[0].body in [delivery.body for delivery in taken]
+
+    in_session(tmp_path, take_one_twice)
+    in_session(tmp_path, take_one_twice)
+
+
 def test_what_is_half_written_by_a_killed_process_is_removed(tmp_path):
     publish(tmp_path, 1)
     code = "from oat.temporary import temporary_name; print(temporary_name('x.part'))"

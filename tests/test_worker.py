@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 import oat.worker
-from oat.broker import TASKS, Broker
+from oat.broker import SPACING, TASKS, Broker
 from oat.producer import Ranges, make_up
 from oat.settings import Settings
-from oat.worker import Worker, useful_threads
+from oat.worker import Worker, next_look, useful_threads
 from servers import wait_until
 
 SHORT, LONG = 16, 17
@@ -20,6 +20,19 @@ SHORT, LONG = 16, 17
 @pytest.mark.parametrize(("milliseconds", "threads"), [(0, 1), (0.9, 1), (1.1, 2), (6, 7), (1000, 1001)])
 def test_the_longer_an_image_takes_the_more_threads_are_of_use(milliseconds, threads):
     assert useful_threads(milliseconds / 1000) == threads
+
+
+@pytest.mark.parametrize(
+    ("waiting", "seconds", "look"),
+    [
+        pytest.param(6, 0.0, 0.0, id="nobody knows what they take"),
+        pytest.param(0, 1.0, 0.0, id="a thread has nothing to do"),
+        pytest.param(6, 0.01, 0.01, id="two of 10 ms for each thread"),
+        pytest.param(6, 10.0, SPACING, id="enough"),
+    ],
+)
+def test_who_has_work_for_long_looks_seldom(waiting, seconds, look):
+    assert next_look(waiting, seconds, threads=3) == pytest.approx(look)
 
 
 def test_threads_rest_while_images_are_short_and_help_with_long_ones(tmp_path, monkeypatch):

@@ -378,14 +378,13 @@ class Broker:
             raise _Lost("the broker fell silent in the middle of a frame") from error
 
     def _poll_embedded(self, timeout: float) -> None:
-        deadline, woken = time.monotonic() + timeout, False
+        deadline = time.monotonic() + timeout
         self._channel.flush()
         self._arrived.extend(self._unconfirmed.values())
         self._unconfirmed.clear()
         while True:
             time.sleep(max(0.0, self._returned + self.spacing - time.monotonic()))
-            if woken:  # and only then: a wake that comes after the look is for the next one
-                self._sleep_again()
+            woken = self._sleep_again()
             with contextlib.suppress(TimeoutError):
                 while self._consumers:
                     self._connection.drain_events(timeout=0)
@@ -393,10 +392,13 @@ class Broker:
             left = deadline - self._returned
             if woken or self._arrived or left <= 0:
                 return
-            woken = bool(select.select([self._awake], [], [], min(max(POLL, self.spacing), left))[0])
+            select.select([self._awake], [], [], min(max(POLL, self.spacing), left))
 
-    def _sleep_again(self) -> None:
+    def _sleep_again(self) -> bool:
+        """Forget that somebody called `wake`, and tell whether somebody had; later calls are for the next time."""
+        woken = False
         with contextlib.suppress(BlockingIOError):
             while self._awake.recv(4096):
-                pass
+                woken = True
         self._woken = False  # after the last byte: a flag without one would keep all later wakes from us
+        return woken

@@ -47,11 +47,13 @@ def pick(rng: random.Random, xa: float, xb: float, ya: float, yb: float) -> tupl
 
     Source: http://code.activestate.com/recipes/577120-julia-fractals/
     """
+    # Most of a viewport is outside of where they are: to draw there, and to draw again, would come to the same.
+    left, width = max(xa, LEFT), min(xb, RIGHT) - max(xa, LEFT)
+    bottom, height = max(ya, -TOP), min(yb, TOP) - max(ya, -TOP)
+    if width < 0 or height < 0:
+        return FALLBACK
     for _ in range(DRAWS):
-        cx = rng.random() * (xb - xa) + xa
-        cy = rng.random() * (yb - ya) + ya
-        # Most of a viewport is outside: a quick look spares the others.
-        near = LEFT <= cx <= RIGHT and -TOP <= cy <= TOP
-        if near and not stays(cx, cy) and EARLIEST < escape_index(cx, cy) < LATEST:
+        cx, cy = left + rng.random() * width, bottom + rng.random() * height
+        if not stays(cx, cy) and EARLIEST < escape_index(cx, cy) < LATEST:
             return cx, cy
     return FALLBACK

@@ -76,14 +76,18 @@ class Channel(filesystem.Channel):
             few, many = TOGETHER.get(queue, (1, 1))
             together = min(max(few, len(messages) // PARTS), many)
             for start in range(0, len(messages), together):
-                some = messages[start : start + together]
-                name = f"{time.time_ns():020d}-{unique_name()}-{len(some)}.json"  # what `_FILE` matches
-                write_whole(f"{self._folder}/{queue}", name, json.dumps(some, default=bytes.decode).encode())
+                self._write(queue, messages[start : start + together], time.time_ns())
+
+    def _write(self, queue: str, messages: list[Message], place: int) -> str:
+        name = f"{place:020d}-{unique_name()}-{len(messages)}.json"  # what `_FILE` matches
+        write_whole(f"{self._folder}/{queue}", name, json.dumps(messages, default=bytes.decode).encode())
+        return name
 
     def _restore(self, message: Any) -> None:
-        # In a file of its own: it may be one that its taker didn't ask for.
         super()._restore(message)  # type: ignore[no-untyped-call]  # as above
-        self.flush()
+        # Back to the front, where it was, in a file of its own: its taker may not have asked for it.
+        queue = message.delivery_info["routing_key"]
+        self._listed[queue].appendleft(self._write(queue, [self._written[queue].pop()], 0))
 
     def _new_queue(self, queue: str, **_: Any) -> None:
         Path(self._folder, queue).mkdir(exist_ok=True)

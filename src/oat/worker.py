@@ -61,6 +61,17 @@ def tasks_to_hold(seconds: float) -> int:
     return max(FEWEST, min(MOST, int(HELD_WORK / max(seconds, 1e-6))))
 
 
+def next_look(waiting: int, seconds: float, threads: int) -> float:
+    """Return after how many seconds to look at what has arrived: at half time, until a thread has nothing to do.
+
+    Args:
+        waiting: tasks that no thread has begun.
+        seconds: what each takes; 0 as long as nobody knows.
+        threads: how many share them.
+    """
+    return min(SPACING, waiting * seconds / threads / 2)
+
+
 def useful_threads(seconds: float) -> int:
     """Return how many threads shall take tasks, when one takes `seconds`."""
     return 1 + int(seconds / ALONE)
@@ -85,7 +96,7 @@ class Worker:
         self._held: set[Delivery] = set()
         self._rendering: set[Delivery] = set()
         self._holding = FEWEST
-        self._seconds = HELD_WORK
+        self._seconds = 0.0
         self._rendered = 0
         self._finished_at = 0.0
 
@@ -134,8 +145,7 @@ class Worker:
         self._consume(FEWEST)
         tell_ready()
         while not self.stopping.is_set():
-            # Where a thread may soon run dry, what has arrived is taken at once.
-            self.broker.spacing = SPACING if self._tasks.qsize() > len(self._threads) else 0.0
+            self.broker.spacing = next_look(self._tasks.qsize(), self._seconds, len(self._threads))
             self.broker.wait(3600.0 if self._tasks.empty() else SLOW)
             self._answer_finished()
             self._adapt()
@@ -154,6 +164,8 @@ class Worker:
 
     def _adapt(self) -> None:
         """Hold as many tasks, and use as many threads, as the time they take suggests."""
+        if not self._rendered:
+            return
         wanted = tasks_to_hold(self._seconds)
         if not self._tasks.empty() and time.monotonic() - self._finished_at > SLOW:
             wanted = FEWEST
