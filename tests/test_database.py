@@ -166,7 +166,7 @@ def test_a_connection_that_the_server_gave_up_in_an_idle_moment_is_renewed_witho
     mariadb, monkeypatch, caplog
 ):
     url = mariadb.database(uuid4().hex[:8])
-    monkeypatch.setattr("oat.database.FORGOTTEN_AFTER", 2)
+    monkeypatch.setattr("oat.engine.FORGOTTEN_AFTER", 2)
     database = Database(url, threading.Event())
     database.prepare()
     schema = sa.make_url(url).database

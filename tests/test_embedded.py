@@ -9,7 +9,8 @@ from queue import Empty
 import pytest
 
 from oat import embedded
-from oat.broker import TASKS, Broker
+from oat.broker import Broker
+from oat.queues import TASKS
 from oat.settings import Settings
 
 TOGETHER = embedded.TOGETHER[TASKS][0]

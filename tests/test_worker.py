@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 import oat.worker
-from oat.broker import SPACING, TASKS, Broker
+from oat.broker import SPACING, Broker
 from oat.producer import Ranges, make_up
+from oat.queues import TASKS
 from oat.settings import Settings
 from oat.worker import Worker, next_look, useful_threads
 from servers import wait_until

@@ -16,8 +16,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from oat.broker import NAMES, RESULTS, TASKS, Broker
+from oat.broker import Broker
 from oat.database import CHUNK, Database, Record
+from oat.queues import NAMES, RESULTS, TASKS
 from oat.schema import Status
 from oat.settings import Settings
 from oat.store import Store

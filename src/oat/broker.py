@@ -7,8 +7,6 @@ A connection belongs to one thread. That thread alone calls the methods of its `
 import contextlib
 import logging
 import select
-import socket
-import ssl
 import threading
 import time
 from collections import deque
@@ -17,27 +15,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import amqp
-from kombu.connection import Connection
 from kombu.exceptions import KombuError
-from kombu.utils.text import version_string_as_tuple
 
-from oat import embedded, rabbitmq
-from oat.settings import Settings, SettingsError, UnusableError, mask_password
-
-TASKS = "tasks"
-RESULTS = "results"
-DEAD_LETTERS = "dead-letters"
-NAMES = (TASKS, RESULTS, DEAD_LETTERS)
-"""Each is the name of a direct exchange, of the durable queue behind it and of the routing key between them."""
-
-SCHEMES = ("amqp", "amqps", "filesystem")
-
-HEARTBEAT = 30
-"""Seconds after which two peers that hear nothing give each other up."""
+from oat.connection import HEARTBEAT, PATIENCE, REFUSALS, check_url, connect
+from oat.queues import DEAD_LETTERS, declare, has_quorum
+from oat.settings import Settings, UnusableError, mask_password
+from oat.waker import Waker
 
 POLL = 0.02
 """Seconds between two looks into an embedded broker, which cannot call."""
@@ -48,26 +34,8 @@ LONGEST_PAUSE = 15.0
 SPACING = 0.03
 """Seconds between two looks at what has arrived, when it arrives all the time: one system call serves many."""
 
-PATIENCE = 30.0
-"""Seconds a peer may take to answer."""
-
 FAREWELL = 2.0
 """Seconds a peer may take for each of its last two answers."""
-
-OLDEST_WITH_QUORUM = (3, 10)
-"""The version of RabbitMQ from which on its quorum queues can do what we need."""
-
-DELIVERY_LIMIT = 100
-"""How often a quorum queue delivers a message before it is a dead letter: a net below the worker's own check."""
-
-REFUSALS = (
-    amqp.AccessRefused,
-    amqp.NotAllowed,
-    amqp.PreconditionFailed,
-    amqp.ResourceLocked,
-    ssl.SSLCertVerificationError,
-)
-"""What trying again does not mend."""
 
 log = logging.getLogger(__name__)
 
@@ -90,20 +58,6 @@ class Delivery:
     """How often it came back to a quorum queue from someone who had not settled it."""
 
 
-def check_url(url: str) -> None:
-    """Raise `SettingsError` if `url` is not one of a broker we know."""
-    parts = urlsplit(url)
-    try:
-        valid = parts.scheme in SCHEMES and (parts.port is None or parts.port > 0)
-    except ValueError:
-        valid = False
-    if not valid or (parts.scheme == "filesystem" and not parts.path):
-        raise SettingsError(
-            f"broker URL {mask_password(url)!r}: expected amqp://user:password@host:5672/, amqps://… or "
-            "filesystem:///a/folder"
-        )
-
-
 class Broker:
     """One connection to the broker, made again whenever it is lost.
 
@@ -116,14 +70,11 @@ class Broker:
     def __init__(self, settings: Settings, stopping: threading.Event, spacing: float = SPACING) -> None:
         check_url(settings.broker_url)
         self.url = settings.broker_url
-        self.quorum = settings.queue_type == "quorum"
         self.stopping = stopping
         self.spacing = spacing
         self._server = self.url.startswith("amqp")
-        self._awake, self._waker = socket.socketpair()
-        self._awake.setblocking(False)
-        self._waker.setblocking(False)
-        self._woken = False
+        self._quorum = self._server and settings.queue_type == "quorum"
+        self._waker = Waker()
         self._returned = 0.0
         self._connection: Any = None
         self._channel: Any = None
@@ -166,10 +117,7 @@ class Broker:
 
     def wake(self) -> None:
         """End the `wait` of the connection's thread; may be called from any thread or signal handler."""
-        if not self._woken:
-            self._woken = True
-            with contextlib.suppress(BlockingIOError):  # then it has enough to wake up from
-                self._waker.send(b"\0")
+        self._waker.wake()
 
     def consume(self, queue: str, prefetch: int, on_message: Callable[[Delivery], None]) -> None:
         """Have `on_message` called, from `wait`, with up to `prefetch` unsettled messages."""
@@ -292,46 +240,13 @@ class Broker:
         self._held.clear()
         self._settled.clear()
         self._published = 0
-        if self._server:
-            # Without a name to compare with, any certificate that some authority signed would do.
-            tls = {"server_hostname": urlsplit(self.url).hostname} if self.url.startswith("amqps") else False
-            self._connection = Connection(
-                self.url, transport=rabbitmq.Transport, heartbeat=HEARTBEAT, connect_timeout=10, ssl=tls
-            )
-            if tls and not self._connection.port:
-                self._connection.port = 5671
-        else:
-            self._connection = embedded.connection(urlsplit(self.url).path)
-        self._connection.connect()
-        if self._server:
-            # py-amqp's own read_timeout does not end a read that stops in the middle of a frame.
-            self._connection.connection.sock.settimeout(PATIENCE)
+        self._connection = connect(self.url)
         self._channel = self._connection.channel()
-        for name in NAMES:
-            self._channel.exchange_declare(exchange=name, type="direct", durable=True, auto_delete=False)
-            self._channel.queue_declare(
-                queue=name, durable=True, exclusive=False, auto_delete=False, arguments=self._queue_arguments(name)
-            )
-            self._channel.queue_bind(queue=name, exchange=name, routing_key=name)
+        declare(self._channel, self._quorum and has_quorum(self._connection))
         if self._server:
             self._channel.confirm_select()
             self._channel.events["basic_ack"].add(self._on_confirm)
             self._channel.events["basic_nack"].add(self._on_refusal)
-
-    def _queue_arguments(self, name: str) -> dict[str, object]:
-        if not (self._server and self.quorum):
-            return {}
-        version = self._connection.connection.server_properties.get("version", "0")
-        if version_string_as_tuple(version)[:2] < OLDEST_WITH_QUORUM:
-            return {}
-        arguments: dict[str, object] = {"x-queue-type": "quorum"}
-        if name != DEAD_LETTERS:
-            arguments |= {
-                "x-delivery-limit": DELIVERY_LIMIT,
-                "x-dead-letter-exchange": DEAD_LETTERS,
-                "x-dead-letter-routing-key": DEAD_LETTERS,
-            }
-        return arguments
 
     def _abandon(self) -> None:
         if self._connection is not None:
@@ -366,10 +281,10 @@ class Broker:
         connection.flush()
         if not connection.has_read_ahead:
             longest = min(timeout, self._heartbeat_due - now)
-            ready, _, _ = select.select([connection.sock, self._awake], [], [], max(longest, 0))
+            ready, _, _ = select.select([connection.sock, self._waker], [], [], max(longest, 0))
             time.sleep(max(0.0, self._returned + self.spacing - time.monotonic()) if ready else 0.0)
             self._returned = time.monotonic()
-            self._sleep_again()
+            self._waker.heard()
             if connection.sock not in ready:
                 return
         try:
@@ -384,7 +299,7 @@ class Broker:
         self._unconfirmed.clear()
         while True:
             time.sleep(max(0.0, self._returned + self.spacing - time.monotonic()))
-            woken = self._sleep_again()
+            woken = self._waker.heard()
             with contextlib.suppress(TimeoutError):
                 while self._consumers:
                     self._connection.drain_events(timeout=0)
@@ -392,13 +307,4 @@ class Broker:
             left = deadline - self._returned
             if woken or self._arrived or left <= 0:
                 return
-            select.select([self._awake], [], [], min(max(POLL, self.spacing), left))
-
-    def _sleep_again(self) -> bool:
-        """Forget that somebody called `wake`, and tell whether somebody had; later calls are for the next time."""
-        woken = False
-        with contextlib.suppress(BlockingIOError):
-            while self._awake.recv(4096):
-                woken = True
-        self._woken = False  # after the last byte: a flag without one would keep all later wakes from us
-        return woken
+            select.select([self._waker], [], [], min(max(POLL, self.spacing), left))

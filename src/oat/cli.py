@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, NoReturn, Protocol
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -17,10 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from typer.exceptions import TyperException
 
-from oat import metrics
 from oat.options import BrokerUrl, DatabaseUrl, LogFile, MetricsPort, Target, make_settings, places
+from oat.service import log_places, serve
 from oat.settings import Settings, SettingsError, UnusableError, data_folder
-from oat.signals import on_signal
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +40,6 @@ THREADS = CORES + 1
 NICENESS = 5
 """How far `oat web` steps back: looking can wait, rendering should not. Where all processors are busy it gets a
 quarter of one. Not in `oat run`: there the services would wait for Python's lock while the gallery holds it."""
-
-
-class Service(Protocol):
-    """What a command runs until a signal stops it."""
-
-    def run(self) -> None:
-        """Work until `stop`."""
-
-    def stop(self) -> None:
-        """Have `run` return."""
 
 
 def producer(
@@ -97,8 +86,8 @@ def producer(
         broker_url=broker_url, database_url=database_url, log_file=log_file, metrics_port=metrics_port
     )
     ranges.check(settings.limits)
-    _log_places("producer", settings)
-    _serve(Producer(settings, ranges, seed, one_shot), settings)
+    log_places("producer", settings)
+    serve(Producer(settings, ranges, seed, one_shot), settings)
 
 
 def worker(
@@ -116,9 +105,9 @@ def worker(
         broker_url=broker_url, database_url=database_url, target=target,
         log_file=log_file, metrics_port=metrics_port,
     )  # fmt: skip
-    _log_places("worker", settings)
+    log_places("worker", settings)
     service = Worker(settings, threads)
-    _serve(service, settings, service.renders)
+    serve(service, settings, service.renders)
 
 
 def tracker(
@@ -133,8 +122,8 @@ def tracker(
     settings = make_settings(
         broker_url=broker_url, database_url=database_url, log_file=log_file, metrics_port=metrics_port
     )
-    _log_places("tracker", settings)
-    _serve(Tracker(settings), settings)
+    log_places("tracker", settings)
+    serve(Tracker(settings), settings)
 
 
 def web(
@@ -153,11 +142,11 @@ def web(
     from oat.web.service import Web  # noqa: PLC0415 (as above)
 
     settings = make_settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
-    _log_places("web", settings)
+    log_places("web", settings)
     service = Web(settings, host, port)
     os.nice(NICENESS)
     log.info("the gallery is at %s", service.url)
-    _serve(service, settings)
+    serve(service, settings)
 
 
 def run(
@@ -296,32 +285,3 @@ def _main(application: typer.Typer) -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _log_places(service: str, settings: Settings) -> None:
-    for what, where in places(settings):
-        log.info("%s uses the %s %s", service, what, where)
-
-
-def _serve(service: Service, settings: Settings, in_hand: Callable[[], bool] = lambda: False) -> None:
-    """Run `service` until a signal stops it.
-
-    Args:
-        service: what to run.
-        settings: where it shows its metrics.
-        in_hand: whether it has an image in hand, which is finished however long it takes.
-    """
-    metrics.serve(settings)
-    stopping = threading.Event()
-
-    def stop() -> None:
-        stopping.set()
-        service.stop()
-
-    on_signal(stop, in_hand)
-    try:
-        service.run()
-    except UnusableError as error:
-        if not stopping.is_set():
-            raise
-        log.info("%s", error)

@@ -17,10 +17,10 @@ from rich.table import Table
 
 from oat.audit import ADVICE, Report, Step
 from oat.audit import audit as compare_all
-from oat.broker import DEAD_LETTERS, RESULTS, TASKS
 from oat.client import Api, Call, ClientError
 from oat.fractal import Fractal
 from oat.options import BrokerUrl, DatabaseUrl, Target, places
+from oat.queues import DEAD_LETTERS, RESULTS, TASKS
 from oat.schema import Status
 from oat.web.format import seconds
 from oat.web.statistics import Statistics

@@ -10,24 +10,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    IntegrityError,
-    InterfaceError,
-    NoSuchModuleError,
-    OperationalError,
-)
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
+from oat.engine import is_refusal, make_engine
 from oat.messages import Result, Task
 from oat.outcome import outcome, write
 from oat.schema import DatabaseError, Status, fractals, migrate, outbox
-from oat.settings import SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +27,6 @@ T = TypeVar("T")
 
 LONGEST_PAUSE = 15.0
 """Seconds between two attempts at a transaction, once they have grown."""
-
-FORGOTTEN_AFTER = 40
-"""Seconds after which the server ends the transaction of a client that it hears nothing of: who is cut off may
-have left one, and with it locks on records that its next connection wants."""
-
-LONGEST_LOCK_WAIT = 20
-"""Seconds the server waits for a lock; less than we wait for the server."""
 
 CHUNK = 500
 """Rows named by key in one statement."""
@@ -84,17 +69,8 @@ class Database:
     def __init__(self, url: str, stopping: threading.Event, patience: float = math.inf) -> None:
         self.stopping = stopping
         self.patience = patience
-        try:
-            parsed = sa.make_url(url)
-            self._engine = sa.create_engine(parsed, **_options(parsed))
-        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
-            raise SettingsError(
-                f"database URL {_masked(url)!r}: {error}; expected mysql+pymysql://user:password@host/name, "
-                "postgresql+psycopg://… or sqlite:///file"
-            ) from None
-        self.name = parsed.render_as_string(hide_password=True)
-        if parsed.get_backend_name() == "sqlite":
-            _prepare_sqlite(self._engine)
+        self._engine = make_engine(url)
+        self.name = self._engine.url.render_as_string(hide_password=True)
 
     def prepare(self) -> None:
         """Create the tables, or upgrade those of an older version; several services may do so at once.
@@ -281,7 +257,7 @@ class Database:
                     return work(connection)
             except DBAPIError as error:
                 reason = str(error.orig)
-                if _is_refusal(error):
+                if is_refusal(error):
                     raise DatabaseError(f"the database {self.name} refuses: {reason}") from error
                 passing = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
                 if not passing:
@@ -294,64 +270,6 @@ class Database:
                 )  # fmt: skip
                 self.stopping.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-
-
-def _options(url: sa.URL) -> dict[str, Any]:
-    match url.get_backend_name():
-        case "sqlite":
-            if url.database and url.database != ":memory:":
-                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-            return {"connect_args": {"timeout": 30}}
-        case "mysql" | "mariadb":
-            timeouts = {"connect_timeout": 10, "read_timeout": 30, "write_timeout": 30}
-            forget = (
-                f"SET SESSION wait_timeout = {FORGOTTEN_AFTER}, innodb_lock_wait_timeout = {LONGEST_LOCK_WAIT}"
-            )
-            return {
-                "connect_args": timeouts | {"init_command": forget},
-                "isolation_level": "READ COMMITTED",
-                "pool_recycle": FORGOTTEN_AFTER // 2,  # before the server closes what is idle
-            }
-        case "postgresql":
-            # The first is for what has been sent; only the others tell that who should answer is gone.
-            timeouts = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
-            timeouts |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
-            forget = (
-                f"-c idle_in_transaction_session_timeout={FORGOTTEN_AFTER}s -c lock_timeout={LONGEST_LOCK_WAIT}s"
-            )
-            return {"connect_args": timeouts | {"options": forget}, "isolation_level": "READ COMMITTED"}
-        case other:
-            raise ValueError(f"{other} is not a database oat works with")
-
-
-def _prepare_sqlite(engine: sa.Engine) -> None:
-    @sa.event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver shall not begin transactions of its own
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-
-    @sa.event.listens_for(engine, "begin")
-    def on_begin(connection: sa.Connection) -> None:
-        # A transaction that turns into a writer halfway would fail instead of waiting for its turn.
-        reading = connection.get_execution_options().get("reading")
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def _is_refusal(error: DBAPIError) -> bool:
-    """Whether the server knows us and says no: wrong password, no such database, no right to."""
-    code = error.orig.args[0] if error.orig and error.orig.args else None
-    return code in (1044, 1045, 1049, 1142, 1698) or any(
-        phrase in str(error.orig)
-        for phrase in ("password authentication failed", "does not exist", "unable to open database file")
-    )
-
-
-def _masked(url: str) -> str:
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except (ArgumentError, ValueError):
-        return url.partition("://")[0] + "://…"
 
 
 def _now() -> datetime:

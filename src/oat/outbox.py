@@ -7,9 +7,10 @@ one who comes along takes over; a task may so be sent twice, which changes nothi
 
 from collections.abc import Sequence
 
-from oat.broker import TASKS, Broker
+from oat.broker import Broker
 from oat.database import Database
 from oat.messages import Task
+from oat.queues import TASKS
 
 
 def publish(tasks: Sequence[Task], database: Database, broker: Broker) -> None:

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 
 from oat import metrics, outbox
-from oat.broker import RESULTS, TASKS, Broker, Delivery
+from oat.broker import Broker, Delivery
 from oat.database import Database
 from oat.messages import InvalidMessageError, Result, parse_result
+from oat.queues import RESULTS, TASKS
 from oat.readiness import tell_ready
 from oat.settings import Settings
 

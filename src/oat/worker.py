@@ -17,9 +17,10 @@ from queue import Empty, SimpleQueue
 from uuid import UUID
 
 from oat import metrics
-from oat.broker import RESULTS, SPACING, TASKS, Broker, Delivery
+from oat.broker import SPACING, Broker, Delivery
 from oat.julia import warm_up
 from oat.messages import MAX_REASON, InvalidMessageError, Result, Task, parse_task
+from oat.queues import RESULTS, TASKS
 from oat.readiness import tell_ready
 from oat.rendering import render_png
 from oat.settings import Settings

@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from oat import outbox
-from oat.broker import NAMES, Broker
+from oat.broker import Broker
 from oat.database import Database
 from oat.messages import Task
+from oat.queues import NAMES
 from oat.readiness import tell_ready
 from oat.settings import Settings
 

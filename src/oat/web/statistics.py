@@ -7,8 +7,8 @@ from math import ceil
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from oat.broker import DEAD_LETTERS, RESULTS, TASKS
 from oat.catalog import Finished
+from oat.queues import DEAD_LETTERS, RESULTS, TASKS
 from oat.schema import Status
 
 LATELY = 60.0
