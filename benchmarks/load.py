@@ -44,7 +44,7 @@ BIN = Path(sys.executable).parent
 CORES = len(os.sched_getaffinity(0))
 TINY = replace(Ranges(), width=(16, 16), height=(16, 16))
 
-LOOK = 0.02
+LOOK = 0.005
 """Seconds between two looks at whether all is done."""
 
 ENOUGH = 10_000

@@ -13,6 +13,7 @@ from oat.tracker import ENOUGH, FOR_FEW, SHORTEST, next_spacing
         pytest.param(ENOUGH, 0.2, 0.2, id="enough"),
         pytest.param(2 * ENOUGH, 0.3, 0.15, id="more than enough"),
         pytest.param(500, 0.1, SHORTEST, id="a flood"),
+        pytest.param(10, 0.05, 0.1, id="perhaps the first of a flood"),
     ],
 )
 def test_results_are_gathered_until_a_transaction_is_worth_its_while(results, seconds, spacing):

@@ -45,7 +45,9 @@ def next_spacing(results: int, seconds: float) -> float:
     if seconds > LONGEST:
         return SHORTEST  # nobody knows yet how many are coming
     enough_after = ENOUGH * seconds / results
-    return max(SHORTEST, enough_after) if enough_after < LONGEST else FOR_FEW
+    wanted = enough_after if enough_after < LONGEST else FOR_FEW
+    # The few at the beginning of a flood, or at its end, don't tell how many are coming.
+    return max(SHORTEST, min(wanted, 2 * seconds))
 
 
 class Tracker:
