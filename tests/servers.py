@@ -112,9 +112,12 @@ class RabbitMQ(Server):
 
     def stop(self, number=signal.SIGTERM):
         super().stop(number)
-        subprocess.run(
-            ["epmd", "-port", str(self.epmd), "-kill"], env=self.environment, capture_output=True, check=False
-        )
+        wait_until(self._epmd_ended, "the end of epmd")
+
+    def _epmd_ended(self):
+        kill = ["epmd", "-port", str(self.epmd), "-kill"]
+        done = subprocess.run(kill, env=self.environment, capture_output=True, text=True, check=False)
+        return "living nodes" not in done.stdout + done.stderr  # it takes a moment to hear of a killed one
 
     def control(self, *command):
         """rabbitmqctl."""

@@ -8,6 +8,7 @@ import pytest
 from oat.run import LONGEST_LOOK, SHORTEST_LOOK, Progress
 from oat.settings import Settings, UnusableError
 from oat.supervisor import Supervisor
+from proxy import Proxy
 from servers import wait_until
 from system import System
 
@@ -82,6 +83,35 @@ def test_a_ctrl_c_ends_both_and_only_says_so(tmp_path, moment):
         assert not worker.is_running()
         assert "Traceback" not in process.log.read_text()
         assert not list(system.images.glob(".*"))
+
+
+def test_a_second_signal_ends_it_although_its_worker_does_not_answer(tmp_path):
+    with System(tmp_path) as system:
+        log = tmp_path / "run.log"
+        process = system.start("oat", "run", "--tasks", 1000, "--log-file", log)
+        worker = worker_of(process)
+        wait_until(lambda: images(system) > 20, "some images")
+        worker.suspend()
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "once more ends it at once" in log.read_text(), "the first signal to be heard")
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        assert process.returncode == 128 + signal.SIGTERM
+        worker.resume()
+        worker.wait(30)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
+def test_a_ctrl_c_while_the_database_is_silent_ends_it(mariadb, tmp_path):
+    proxy = Proxy(mariadb.port)
+    url = mariadb.database("silent").replace(f":{mariadb.port}/", f":{proxy.port}/")
+    with System(tmp_path, None, url) as system:
+        process = system.start("oat", "run", "--tasks", 1000)
+        wait_until(lambda: images(system) > 20, "some images")
+        proxy.stall()
+        process.send_signal(signal.SIGINT)
+        process.wait(20)  # PyMySQL would wait for 30 seconds
+        assert process.returncode == 130
 
 
 def test_what_no_other_worker_would_survive_ends_the_run(tmp_path):

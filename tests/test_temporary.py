@@ -37,10 +37,13 @@ def test_only_what_nobody_writes_any_more_is_left_over(tmp_path):
     assert pid != os.getpid()
     before_me_in_a_container = ".".join(("", host, f"{os.getpid()}-00000000", *rest))
     fresh, forgotten = (f".another-{host}.1-00000000.{n}.part" for n in (1, 2))
-    for name in (dead, mine, before_me_in_a_container, fresh, forgotten, "x.part", ".x.part", ".a.b.c.part"):
+    alive, number_in_use_again = (f".{host}.1-00000000.{n}.part" for n in (1, 2))
+    left = {dead, before_me_in_a_container, forgotten, number_in_use_again}
+    for name in left | {mine, fresh, alive, "x.part", ".x.part", ".a.b.c.part"}:
         (tmp_path / name).touch()
-    os.utime(tmp_path / forgotten, (time.time() - 4000,) * 2)
-    assert {path.name for path in left_over(tmp_path)} == {dead, before_me_in_a_container, forgotten}
+    for old in (forgotten, number_in_use_again):
+        os.utime(tmp_path / old, (time.time() - 4000,) * 2)
+    assert {path.name for path in left_over(tmp_path)} == left
 
 
 def test_a_worker_that_starts_sweeps_the_folder_of_images(tmp_path):

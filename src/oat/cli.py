@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -20,6 +19,7 @@ from typer.exceptions import TyperException
 from oat.options import BrokerUrl, DatabaseUrl, LogFile, MetricsPort, Target, make_settings, places
 from oat.service import log_places, serve
 from oat.settings import Settings, SettingsError, UnusableError, data_folder
+from oat.signals import on_signal
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,9 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 
 THREADS = CORES + 1
 """One renders while another waits for Python's lock, or for its image to be stored."""
+
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit code of a command that ended before its time, because somebody wanted it to."""
 
 NICENESS = 5
 """How far `oat web` steps back: looking can wait, rendering should not. Where all processors are busy it gets a
@@ -176,39 +179,50 @@ def run(
     console = Console()
     for what, where in places(settings):
         console.print(f"{what:9}{where}", highlight=False, soft_wrap=True, markup=False)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    job = Run(settings, tasks, threads, seed)
+    interrupted = threading.Event()
+
+    def stop() -> None:
+        interrupted.set()
+        job.stop()
+
+    on_signal(stop, job.renders, INTERRUPTED)
     columns = TextColumn("Rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with contextlib.ExitStack() as stack:
-        url = stack.enter_context(_gallery(settings, port))
-        with console.status("Loading the renderer (the first time, it is compiled)"):
-            job = stack.enter_context(Run(settings, tasks, threads, seed))
-        if url:
-            console.print(f"gallery  {url}", soft_wrap=True)
-        with Progress(*columns, console=console, refresh_per_second=2) as bar:
-            images = bar.add_task("images", total=tasks)
-            while not (state := job.progress()).finished:
-                bar.update(images, completed=state.done + state.failed)
-                time.sleep(state.patience)
-            bar.update(images, completed=tasks)
-        sheet = data_folder() / "contact-sheet.png"
-        sheet.parent.mkdir(parents=True, exist_ok=True)
-        with console.status("Drawing all images on one sheet"):
-            job.contact_sheet(sheet)
-        table = Table(show_header=False)
-        for row in (
-            ("done", f"{state.done} of {tasks}"),
-            ("failed", str(state.failed)),
-            ("speed", f"{state.done / state.seconds:.1f} images/s with {threads} thread(s)"),
-            ("images", settings.target),
-            ("all on one sheet", str(sheet)),
-        ):
-            table.add_row(*row)
-        console.print(table)
-        if url:
-            with contextlib.suppress(KeyboardInterrupt):
+    try:
+        with contextlib.ExitStack() as stack:
+            url = stack.enter_context(_gallery(settings, port))
+            with console.status("Loading the renderer (the first time, it is compiled)"):
+                stack.enter_context(job)
+            if url:
+                console.print(f"gallery  {url}", soft_wrap=True)
+            with Progress(*columns, console=console, refresh_per_second=2) as bar:
+                images = bar.add_task("images", total=tasks)
+                while not (state := job.progress()).finished:
+                    bar.update(images, completed=state.done + state.failed)
+                    job.wait(state.patience)
+                bar.update(images, completed=tasks)
+            sheet = data_folder() / "contact-sheet.png"
+            sheet.parent.mkdir(parents=True, exist_ok=True)
+            with console.status("Drawing all images on one sheet"):
+                job.contact_sheet(sheet)
+            table = Table(show_header=False)
+            for row in (
+                ("done", f"{state.done} of {tasks}"),
+                ("failed", str(state.failed)),
+                ("speed", f"{state.done / state.seconds:.1f} images/s with {threads} thread(s)"),
+                ("images", settings.target),
+                ("all on one sheet", str(sheet)),
+            ):
+                table.add_row(*row)
+            console.print(table)
+            if url:
                 console.print("The gallery is open until Ctrl-C.")
-                while True:  # a signal that comes just before a wait doesn't end it
-                    time.sleep(1)
+                interrupted.wait()
+    except (UnusableError, KeyboardInterrupt):
+        if not interrupted.is_set():
+            raise
+        console.print("Interrupted. Start oat-worker and oat-tracker, side by side, to finish what is recorded.")
+        raise typer.Exit(INTERRUPTED) from None
     if state.failed:
         raise typer.Exit(1)
 
@@ -283,5 +297,5 @@ def _main(application: typer.Typer) -> NoReturn:
             print(f"{Path(sys.argv[0]).name}: {message}{hint}", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", 2 if usage else 1))
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)

@@ -88,6 +88,7 @@ class Run:
             self.database.prepare()
             while not self._worker.is_ready(LONGEST_LOOK):
                 self._raise_fault()
+                self.wait(0)
         except BaseException:
             self.__exit__()
             raise
@@ -97,12 +98,29 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stopping.set()
-        for service in (self._producer, self._worker, self._tracker):
-            service.stop()
+        self.stop()
         for thread in filter(threading.Thread.is_alive, self._threads):
             thread.join()
         self.database.close()
+
+    def stop(self) -> None:
+        """Have the services stop; may be called from any thread."""
+        self.stopping.set()
+        for service in (self._producer, self._worker, self._tracker):
+            service.stop()
+
+    def wait(self, seconds: float) -> None:
+        """Let it run for some `seconds`.
+
+        Raises:
+            KeyboardInterrupt: it has been stopped.
+        """
+        if self.stopping.wait(seconds):
+            raise KeyboardInterrupt
+
+    def renders(self) -> bool:
+        """Whether the worker is there, and may have an image in hand; may be called from any thread."""
+        return self._worker.at_work
 
     def progress(self) -> Progress:
         """Look up how far the tasks are.

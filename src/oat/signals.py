@@ -6,7 +6,6 @@ also ends the process if a server that does not answer would keep it: that is a 
 
 import logging
 import os
-import select
 import signal
 import socket
 import threading
@@ -22,30 +21,37 @@ LOOK = 0.1
 log = logging.getLogger(__name__)
 
 
-def on_signal(stop: Callable[[], None], in_hand: Callable[[], bool]) -> None:
-    """Have `stop` called, from another thread, on the first SIGTERM or SIGINT.
-
-    Args:
-        stop: has the main thread return.
-        in_hand: whether there is an image to wait for.
-    """
+def on_signal(stop: Callable[[], None], in_hand: Callable[[], bool], code: int = 0) -> None:
+    """Have the process `finish`, in another thread, on the first SIGTERM or SIGINT, and end on the second."""
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.detach())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    threading.Thread(target=_listen, args=(reader, stop, in_hand), name="signals", daemon=True).start()
+    threading.Thread(target=_listen, args=(reader, stop, in_hand, code), name="signals", daemon=True).start()
 
 
-def _listen(reader: socket.socket, stop: Callable[[], None], in_hand: Callable[[], bool]) -> None:
-    number = reader.recv(1)[0]
-    log.info("stopping on %s; once more ends it at once", signal.Signals(number).name)
+def finish(stop: Callable[[], None], in_hand: Callable[[], bool], code: int = 0) -> None:
+    """Call `stop`, and end the process if that doesn't.
+
+    Args:
+        stop: has the main thread return.
+        in_hand: whether there is an image to wait for.
+        code: how the process ends if it has to be ended.
+    """
     stop()
     end = time.monotonic() + FAREWELL
     while time.monotonic() < end:
-        if select.select([reader], [], [], LOOK)[0]:
-            os._exit(128 + number)
+        time.sleep(LOOK)
         if in_hand():
             end = time.monotonic() + FAREWELL
     log.warning("a server does not answer; ending all the same")
-    os._exit(0)
+    os._exit(code)
+
+
+def _listen(reader: socket.socket, stop: Callable[[], None], in_hand: Callable[[], bool], code: int) -> None:
+    number = reader.recv(1)[0]
+    log.info("stopping on %s; once more ends it at once", signal.Signals(number).name)
+    threading.Thread(target=finish, args=(stop, in_hand, code), name="finish", daemon=True).start()
+    reader.recv(1)
+    os._exit(128 + number)

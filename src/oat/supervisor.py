@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from oat.julia import warm_up
 from oat.logs import configure_logging
 from oat.settings import Settings, UnusableError
-from oat.signals import on_signal
+from oat.signals import finish, on_signal
 from oat.worker import Worker
 
 PAUSE = 1.0
@@ -33,6 +33,8 @@ class Supervisor:
 
     def __init__(self, settings: Settings, threads: int) -> None:
         self.stopping = threading.Event()
+        self.at_work = False
+        """Whether there is a process."""
         self._spawn = multiprocessing.get_context("spawn")
         self._ours, self._theirs = self._spawn.Pipe()
         self._arguments = (settings, threads, self._theirs)
@@ -47,8 +49,10 @@ class Supervisor:
             process = self._spawn.Process(target=_work, args=self._arguments, name="worker", daemon=True)
             with _signals_blocked():
                 process.start()
+            self.at_work = True
             process.join()
-            if process.exitcode and process.exitcode > 0:
+            self.at_work = False
+            if process.exitcode and process.exitcode > 0 and not self.stopping.is_set():
                 raise UnusableError(f"the worker ended with exit code {process.exitcode}")
             if not self.stopping.wait(PAUSE):
                 log.warning("the worker ended (exit code %s); starting another", process.exitcode)
@@ -60,7 +64,8 @@ class Supervisor:
     def stop(self) -> None:
         """Have `run` return; may be called from any thread."""
         self.stopping.set()
-        self._ours.close()
+        with contextlib.suppress(OSError):
+            self._ours.send_bytes(b"stop")
 
 
 @contextlib.contextmanager
@@ -75,14 +80,14 @@ def _signals_blocked() -> Iterator[None]:
 
 
 def _work(settings: Settings, threads: int, parent: Connection) -> None:
-    """Be a worker until `parent` is closed at its other end, be it because the process there was killed."""
+    """Be a worker until `parent` says something, or is closed at its other end as the process there was killed."""
     configure_logging(settings.log_file, logging.INFO if settings.log_file else logging.WARNING)
     worker = Worker(settings, threads)
 
     def stop_with_parent() -> None:
         with contextlib.suppress(EOFError, OSError):
             parent.recv_bytes()
-        worker.stop()
+        finish(worker.stop, worker.renders)
 
     threading.Thread(target=stop_with_parent, name="parent", daemon=True).start()
     on_signal(worker.stop, worker.renders)

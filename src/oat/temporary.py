@@ -18,7 +18,8 @@ from pathlib import Path
 from uuid import uuid4
 
 LONGEST_WRITE = 3600.0
-"""Seconds after which the temporary file of another machine is taken to be left over."""
+"""Seconds after which a temporary file is taken to be left over although its writer may live: on another machine,
+or because another process has the writer's number by now."""
 
 _HOST = re.sub("[^A-Za-z0-9-]", "-", socket.gethostname())[:64] or "localhost"
 _me = ""
@@ -88,17 +89,16 @@ def left_over(folder: Path) -> Iterator[Path]:
 
 
 def _in_use(path: str, match: re.Match[str]) -> bool:
-    if match["host"] != _HOST:
+    if match["host"] == _HOST:
+        if match["pid"] == str(os.getpid()):
+            return match["process"] == _me  # in a container, who ran before had our number
         try:
-            return time.time() - Path(path).stat().st_mtime < LONGEST_WRITE
-        except FileNotFoundError:
-            return True  # it has just got its name
-    if match["pid"] == str(os.getpid()):
-        return match["process"] == _me  # in a container, who ran before had our number
+            os.kill(int(match["pid"]), 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
     try:
-        os.kill(int(match["pid"]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+        return time.time() - Path(path).stat().st_mtime < LONGEST_WRITE
+    except FileNotFoundError:
+        return True  # it has just got its name

@@ -146,7 +146,7 @@ class Worker:
         self._consume(FEWEST)
         tell_ready()
         while not self.stopping.is_set():
-            self.broker.spacing = next_look(self._tasks.qsize(), self._seconds, len(self._threads))
+            self.broker.spacing = next_look(self._tasks.qsize(), self._seconds, self._useful)
             self.broker.wait(3600.0 if self._tasks.empty() else SLOW)
             self._answer_finished()
             self._adapt()
@@ -231,7 +231,7 @@ class Worker:
     def _use(self, useful: int) -> None:
         """Have so many threads take tasks from now on."""
         with self._more_useful:
-            self._useful = useful
+            self._useful = min(useful, len(self._threads))
             self._more_useful.notify_all()
 
     def _render(self, number: int) -> None:
