@@ -1,6 +1,7 @@
 """`oat run`: how far it is, and what becomes of its two processes."""
 
 import signal
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -104,7 +105,7 @@ def test_a_second_signal_ends_it_although_its_worker_does_not_answer(tmp_path):
 @pytest.mark.usefixtures("hears_ctrl_c")
 def test_a_ctrl_c_while_the_database_is_silent_ends_it(mariadb, tmp_path):
     proxy = Proxy(mariadb.port)
-    url = mariadb.database("silent").replace(f":{mariadb.port}/", f":{proxy.port}/")
+    url = mariadb.database(uuid4().hex[:8]).replace(f":{mariadb.port}/", f":{proxy.port}/")
     with System(tmp_path, None, url) as system:
         process = system.start("oat", "run", "--tasks", 1000)
         wait_until(lambda: images(system) > 20, "some images")
