@@ -365,7 +365,7 @@ def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=10_000, help="tiny tasks a round")
-    parser.add_argument("--images", type=int, default=3000, help="images of the usual size a round")
+    parser.add_argument("--images", type=int, default=6000, help="images of the usual size a round")
     parser.add_argument("--rounds", type=int, default=3, help="the medians are of so many rounds")
     parser.add_argument(
         "--many", type=int, nargs="*", default=[1000, 10_000, 100_000], help="numbers of queued tasks"
