@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import warnings
 
@@ -80,7 +81,11 @@ def test_an_embedded_database_and_broker_on_a_full_disk(tmp_path, small_disk):
         system.environment["OAT_TARGET"] = str(system.images)
         system.produce(300)
         services = system.steady()
+        tracker = services["oat-tracker"]
+        tracker.send_signal(signal.SIGSTOP)  # or it may be done with all results before the disk is full
+        wait_until(lambda: system.queued("results") > 20, "results that wait")
         with filled(disk):
+            tracker.send_signal(signal.SIGCONT)
             for command in ("oat-tracker", "oat-producer"):
                 log = services[command].log
                 wait_until(lambda f=log: f.read_text().count(NOTICED) > 3, "some attempts")
