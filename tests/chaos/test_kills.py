@@ -213,10 +213,9 @@ def at_work_on(system, image):
 
 @LONG
 def test_what_a_killed_worker_held_is_sent_again_while_the_queue_is_never_empty(embedded):
+    embedded.kill(at_work_on(embedded, slow(2)))
     embedded.environment["OAT_RESEND_AFTER"] = "0.3"
-    services = embedded.steady()
-    embedded.kill(services["oat-worker"])
-    embedded.stop(services["oat-producer"])
+    services = embedded.flow("oat-tracker")
     services |= embedded.flow("oat-producer", tasks=1000, pause=0)
     wait_until(lambda: embedded.queued("tasks") > 3000, "a queue that lasts")
     services |= embedded.flow("oat-worker")
