@@ -18,10 +18,10 @@ def disc(iterations, side=500):
     )  # fmt: skip
 
 
-def slow(seconds):
+def slow(seconds, side=500):
     """A task that takes this machine `seconds` of processor time."""
-    render_png(disc(10))
+    render_png(disc(10, side))
     started = time.thread_time()
-    render_png(disc(1000))
+    render_png(disc(1000, side))
     pace = (time.thread_time() - started) / 1000
-    return disc(round(seconds / pace))
+    return disc(round(seconds / pace), side)

@@ -19,13 +19,14 @@ import httpx
 import psutil
 import sqlalchemy as sa
 
-from oat import embedded
+from oat import embedded, outbox
 from oat.broker import Broker
 from oat.database import Database
 from oat.producer import Ranges, make_up
 from oat.settings import Settings
 from oat.store import Store
 from servers import wait_until
+from siegel import slow
 
 SMALL = ("--min-width", 16, "--max-width", 64, "--min-height", 16, "--max-height", 64)
 
@@ -122,12 +123,19 @@ class System:
         }
 
     def steady(self):
-        """All services at work on 300 tasks and more, so that there is something to lose."""
+        """All services at work, with 300 tasks and more before them, so that there is something to lose."""
         self.produce(300)
         services = self.flow()
         wait_until(lambda: self.counts().get("done", 0) > 20, "some images")
-        wait_until(lambda: sum(self.counts().values()) > 300, "a set of the producer's")
+        self.pile_up()
         return services
+
+    def pile_up(self):
+        """Have 300 tasks and more under way, for as long as images of some milliseconds each take."""
+        if (waiting := self.counts().get("waiting", 0)) < 450:
+            one = slow(0.005, side=50)
+            self.send([one.model_copy(update={"uuid": uuid4()}) for _ in range(600 - waiting)])
+        assert self.counts()["waiting"] >= 300
 
     def come_through(self, services):
         """After the fault: work goes on, and nothing is missing."""
@@ -157,6 +165,16 @@ class System:
         database = Database(self.database_url, threading.Event())
         database.prepare()
         database.record(tasks)
+        database.close()
+
+    def send(self, tasks):
+        """Record `tasks` and publish them, as a producer does."""
+        stopping = threading.Event()
+        database = Database(self.database_url, stopping)
+        broker = Broker(Settings(broker_url=self.broker_url or f"filesystem://{self.broker_folder}"), stopping)
+        database.prepare()
+        database.record(tasks)
+        broker.serve(lambda: outbox.publish(tasks, database, broker))
         database.close()
 
     def amqp(self):

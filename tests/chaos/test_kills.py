@@ -25,6 +25,7 @@ def test_a_service_killed_at_random_moments(system, victims, rounds, rng):
     running = system.steady()
     for _ in range(rounds):
         command = rng.choice(victims)
+        system.pile_up()
         system.kill(running[command])
         running |= system.flow(command)
         sign = rng.choice(["uses the", *3 * [AT_WORK[command]]])
@@ -102,6 +103,7 @@ def test_services_and_servers_harmed_in_random_order(mortal, rng):
     both = [system.steady(), system.flow()]
     for _ in range(20):
         time.sleep(rng.uniform(0, 2))
+        system.pile_up()
         if rng.random() < 0.2:
             server = rng.choice(servers)
             server.stop(signal.SIGKILL)
@@ -127,9 +129,7 @@ def test_a_broker_that_loses_its_queues_gets_the_tasks_again(mortal):
 @LONG
 def test_an_embedded_broker_that_loses_its_queues_gets_the_tasks_again(embedded):
     services = embedded.steady()
-    lost = list(embedded.broker_folder.glob("*/*.json"))
-    assert lost
-    for message in lost:
+    for message in wait_until(lambda: list(embedded.broker_folder.glob("*/*.json")), "messages to lose"):
         message.unlink(missing_ok=True)
     embedded.come_through(services)
 
@@ -140,6 +140,7 @@ def test_sigterm_to_everything_at_once(system, rng):
     for _ in range(5):
         services = system.flow()
         wait_until(lambda s=services: AT_WORK["oat-worker"] in s["oat-worker"].log.read_text(), "work")
+        system.pile_up()
         time.sleep(rng.uniform(0, 0.5))
         stop_in_time(system, services)
     system.flow("oat-worker", "oat-tracker")

@@ -18,6 +18,7 @@ def test_connections_cut_at_random_moments(on_servers, proxies, server, rng):
     services = on_servers.steady()
     for _ in range(10):
         time.sleep(rng.uniform(0, 0.5))
+        on_servers.pile_up()
         proxies[server].cut()
     on_servers.come_through(services)
 
@@ -51,6 +52,7 @@ def test_a_database_that_falls_silent_is_left(on_servers, proxies, ways):
 def test_traffic_that_stalls_and_goes_on(on_servers, proxies, server, heartbeats):
     services = on_servers.steady()
     for _ in range(3):
+        on_servers.pile_up()
         proxies[server].stall()
         time.sleep(heartbeats * HEARTBEAT)
         proxies[server].flow()
