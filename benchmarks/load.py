@@ -61,10 +61,6 @@ class Measured:
     seconds: float
     processor: dict[str, float]
     """Milliseconds of processor time a task."""
-    memory: dict[str, float]
-    """Mebibytes in the end."""
-    latencies: list[float]
-    """Seconds from record to done."""
 
     @property
     def rate(self) -> float:
@@ -150,11 +146,8 @@ class Bench:
             )
         seconds = time.perf_counter() - started
         after = {name: processor(process) for name, process in services.items()}
-        in_memory = {name: memory(process) for name, process in services.items()}
         after["producer"] = produced["producer"]
         with engine.connect() as connection:
-            query = "SELECT created_at, finished_at FROM fractals"
-            times = connection.execute(sa.text(query)).all()
             done = connection.execute(sa.text("SELECT COUNT(*) FROM fractals WHERE status = 'done'")).scalar()
         engine.dispose()
         if done != count:
@@ -163,19 +156,38 @@ class Bench:
             tasks=count,
             seconds=seconds,
             processor={name: 1000 * (after[name] - before[name]) / count for name in services},
-            memory=in_memory,
-            latencies=[(row.finished_at - row.created_at).total_seconds() for row in times],
         )
 
     def oat(self, count: int, ranges: Ranges) -> Measured:
         """Our own services, as their commands start them."""
         settings = self.settings()
-        producer = Producer(settings, replace(ranges, tasks=(count, count)), one_shot=True)
-        producer.database.prepare()
+        ours = producer(settings, count, ranges)
+        ours.database.prepare()
         configure_logging(settings.log_file)
         with self.processes(settings, [BIN / "oat-worker"], [BIN / "oat-tracker"]) as (worker, tracker):
             wait_until(lambda: consumers(self.rabbitmq.url, "tasks", "results"), "the services")
-            return self.measure(settings, count, producer.run, {"worker": worker, "tracker": tracker})
+            return self.measure(settings, count, ours.run, {"worker": worker, "tracker": tracker})
+
+    def behind(self, queued: int) -> tuple[float, dict[str, float]]:
+        """Let `ENOUGH` tasks more come to `queued` that wait already; return tasks a second, and mebibytes."""
+        settings = self.settings()
+        configure_logging(settings.log_file)
+        producer(settings, queued).run()
+        more = producer(settings, ENOUGH)
+        with self.processes(settings, [BIN / "oat-worker"], [BIN / "oat-tracker"]) as (worker, tracker):
+            before = wait_until(lambda: answered(settings.database_url), "the first answers")
+            started = time.perf_counter()
+            more.run()
+            wait_until(
+                lambda: answered(settings.database_url) >= before + ENOUGH, f"{ENOUGH} answers", patience=300
+            )
+            rate = (answered(settings.database_url) - before) / (time.perf_counter() - started)
+            services = {"worker": worker, "tracker": tracker, "producer": psutil.Process()}
+            in_memory = {name: memory(process) for name, process in services.items()}
+        with amqp.Connection(f"127.0.0.1:{self.rabbitmq.port}") as connection:
+            for queue in ("tasks", "results"):
+                connection.channel().queue_purge(queue)
+        return rate, in_memory
 
     def steps(self, seconds: float) -> dict[str, dict[str, float]]:
         """Let sets of ten images flow for some seconds; return when each UUID had come through each of `STEPS`."""
@@ -226,6 +238,11 @@ class Bench:
             return self.measure(settings, count, produce, {"worker": worker})
 
 
+def producer(settings: Settings, count: int, ranges: Ranges = TINY) -> Producer:
+    """Return one of our own producers, of one set of `count` tasks."""
+    return Producer(settings, replace(ranges, tasks=(count, count)), one_shot=True)
+
+
 def consumers(url: str, *queues: str) -> bool:
     """Whether each of `queues` has someone who takes from it."""
     try:
@@ -237,9 +254,19 @@ def consumers(url: str, *queues: str) -> bool:
 
 def waiting(url: str) -> int:
     """Return how many records have no answer yet."""
+    return _count(url, "waiting")
+
+
+def answered(url: str) -> int:
+    """Return how many images are done."""
+    return _count(url, "done")
+
+
+def _count(url: str, status: str) -> int:
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.connect() as connection:
-        return connection.execute(sa.text("SELECT COUNT(*) FROM fractals WHERE status = 'waiting'")).scalar_one()
+        query = sa.text("SELECT COUNT(*) FROM fractals WHERE status = :status")
+        return connection.execute(query, {"status": status}).scalar_one()
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
@@ -319,27 +346,17 @@ def usual(bench: Bench, tasks: int, rounds: int) -> None:
 
 
 def many(bench: Bench, counts: list[int]) -> None:
-    """Print how rates, memory and latencies change with the number of records and queued tasks."""
-    table = Table(title="Tiny tasks, all made up at once")
-    for heading in (
-        "tasks",
-        "tasks/s",
-        "p50, s",
-        "p95, s",
-        "p99, s",
-        "worker, MiB",
-        "tracker, MiB",
-        "producer, MiB",
-    ):
+    """Print how rates and memory change with the number of records and queued tasks."""
+    table = Table(title=f"Tiny tasks, tasks/s: that many at once, and {ENOUGH} more while that many wait")
+    for heading in ("tasks", "at once", "while they wait", "worker, MiB", "tracker, MiB", "producer, MiB"):
         table.add_column(heading, justify="right")
     for count in counts:
-        runs = [bench.oat(count, TINY) for _ in range(max(1, ENOUGH // count))]
-        rate = statistics.median(run.rate for run in runs)
-        measured = runs[-1]
-        cuts = statistics.quantiles(measured.latencies, n=100)
+        rates = [bench.oat(count, TINY).rate for _ in range(max(1, ENOUGH // count))]
+        standing = [bench.behind(count) for _ in range(3)]
+        rates_behind, in_memory = [rate for rate, _ in standing], standing[-1][1]
         table.add_row(
-            str(count), f"{rate:.0f}", *(f"{cuts[p - 1]:.2f}" for p in (50, 95, 99)),
-            *(f"{measured.memory[name]:.0f}" for name in ("worker", "tracker", "producer")),
+            str(count), f"{statistics.median(rates):.0f}", f"{statistics.median(rates_behind):.0f}",
+            *(f"{in_memory[name]:.0f}" for name in ("worker", "tracker", "producer")),
         )  # fmt: skip
     console.print(table)
 
