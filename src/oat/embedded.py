@@ -25,7 +25,7 @@ from oat.temporary import sweep, unique_name, write_whole
 TOGETHER = {"tasks": (4, 50), "results": (50, 50)}
 """Messages in a file of a queue, from so few to so many; one in other queues. Who takes one takes all of them, and
 may so hold more than it asked for. Tasks are few, as another worker could begin them, or one in `PARTS` of those
-that are published at once: files cost, and where many have been deleted, ext4 is slow to make new ones."""
+that are published at once: files cost, most of all where many were just deleted on ext4 without a journal."""
 
 PARTS = 32
 
