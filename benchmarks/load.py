@@ -162,10 +162,10 @@ class Bench:
             processor={name: 1000 * (after[name] - before[name]) / count for name in services},
         )
 
-    def oat(self, count: int, ranges: Ranges) -> Measured:
+    def oat(self, count: int, ranges: Ranges, seed: int | None = None) -> Measured:
         """Our own services, as their commands start them."""
         settings = self.settings()
-        ours = producer(settings, count, ranges)
+        ours = producer(settings, count, ranges, seed)
         ours.database.prepare()
         configure_logging(settings.log_file)
         with self.processes(settings, [BIN / "oat-worker"], [BIN / "oat-tracker"]) as (worker, tracker):
@@ -242,9 +242,9 @@ class Bench:
             return self.measure(settings, count, produce, {"worker": worker})
 
 
-def producer(settings: Settings, count: int, ranges: Ranges = TINY) -> Producer:
+def producer(settings: Settings, count: int, ranges: Ranges = TINY, seed: int | None = None) -> Producer:
     """Return one of our own producers, of one set of `count` tasks."""
-    return Producer(settings, replace(ranges, tasks=(count, count)), one_shot=True)
+    return Producer(settings, replace(ranges, tasks=(count, count)), seed, one_shot=True)
 
 
 def consumers(url: str, *queues: str) -> bool:
@@ -298,9 +298,10 @@ def place() -> Path:
     return MEMORY if enough and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
 
 
-def bare(count: int) -> float:
+def bare(count: int, seed: int) -> float:
     """Return the images a second of the renderer alone, on all cores: no broker, no database, no file."""
-    rng = random.Random(1)
+    rng = random.Random(seed)
+    rng.randint(count, count)  # as a producer draws the size of its set, before it draws the same images
     tasks = [make_up(Ranges(), rng) for _ in range(count)]
     with ThreadPoolExecutor(CORES) as pool:
         started = time.perf_counter()
@@ -308,12 +309,12 @@ def bare(count: int) -> float:
         return count / (time.perf_counter() - started)
 
 
-def embedded(bench: Bench, count: int) -> float:
+def embedded(bench: Bench, count: int, seed: int) -> float:
     """Return the images a second that `oat run` names."""
     data = bench.settings().log_file.parent
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OAT_")}
     run = subprocess.run(
-        [BIN / "oat", "run", "--tasks", str(count)],
+        [BIN / "oat", "run", "--tasks", str(count), "--seed", str(seed)],
         env=environment | {"XDG_DATA_HOME": str(data)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return float(run.stdout.partition("speed")[2].split()[1])
@@ -341,11 +342,10 @@ def compare(bench: Bench, tasks: int, rounds: int) -> None:
 def usual(bench: Bench, tasks: int, rounds: int) -> None:
     """Print the rates of images of the usual size as parts of the bare renderer's."""
     rates: dict[str, list[float]] = {"the bare renderer": [], "RabbitMQ and MariaDB": [], "oat run, embedded": []}
-    for _ in range(rounds):
-        rates["the bare renderer"].append(bare(tasks))
-        measured = bench.oat(tasks, Ranges())
-        rates["RabbitMQ and MariaDB"].append(measured.rate)
-        rates["oat run, embedded"].append(embedded(bench, tasks))
+    for seed in range(rounds):
+        rates["the bare renderer"].append(bare(tasks, seed))
+        rates["RabbitMQ and MariaDB"].append(bench.oat(tasks, Ranges(), seed).rate)
+        rates["oat run, embedded"].append(embedded(bench, tasks, seed))
     table = Table(title=f"{tasks} images of the usual size, medians of {rounds} rounds")
     for heading in ("", "images/s", "of the bare renderer"):
         table.add_column(heading, justify="right" if heading else "left")
