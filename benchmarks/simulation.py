@@ -30,8 +30,8 @@ from rich.progress import track
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from load import CORES, family, processor
 from model import STEADY, Costs, simulate
+from usage import CORES, family, processor
 
 from servers import MariaDB, RabbitMQ, SeaweedFS, Server, wait_until
 from system import System, terminate
