@@ -104,6 +104,53 @@ def test_results_are_applied_once_or_twice_and_unknown_ones_are_named(database):
     assert stranger not in states
 
 
+@pytest.fixture(params=["mariadb", "postgresql"])
+def two_trackers(request):
+    """Two who share a database; what the second one does happens in the middle of the first one's transaction."""
+    url = request.getfixturevalue(request.param).database(uuid4().hex[:8])
+    first, second = Database(url, threading.Event()), Database(url, threading.Event())
+    first.prepare()
+
+    actions = []
+
+    @sa.event.listens_for(first._engine, "after_cursor_execute")
+    def after_select(_connection, _cursor, statement, *_):
+        if actions and statement.startswith("SELECT"):
+            actions.pop()(second)
+
+    yield first, actions.append
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_failure_that_another_tracker_has_an_image_for_by_now_does_not_count(two_trackers, others):
+    first, meanwhile = two_trackers
+    tasks = some_tasks(1 + others)
+    first.record(tasks)
+    image = Result(uuid=tasks[0].uuid, **DONE)
+    meanwhile(lambda second: second.apply([image]))
+    first.apply([Result(uuid=task.uuid, error="disk full") for task in tasks])
+    found = {record.uuid: record for record in first.page(None)}
+    assert found[image.uuid].status == Status.DONE
+    assert found[image.uuid].checksum == image.checksum
+    assert [found[task.uuid].error for task in tasks[1:]] == ["disk full"] * others
+
+
+@pytest.mark.parametrize("sendings", [1, MOST_SENDINGS])
+def test_what_another_tracker_has_an_answer_to_by_now_is_neither_sent_again_nor_given_up(two_trackers, sendings):
+    first, meanwhile = two_trackers
+    [task] = some_tasks(1)
+    first.record([task])
+    first.settle([task.uuid])
+    with first._engine.begin() as connection:
+        connection.execute(fractals.update().values(sendings=sendings))
+    meanwhile(lambda second: second.apply([Result(uuid=task.uuid, **DONE)]))
+    assert first.send_again(-0.001, queue_empty=True) == (0, 0)
+    assert first.statuses([task.uuid]) == {task.uuid: Status.DONE}
+    assert first.owed(lease=60) == []
+
+
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200])
 def test_each_of_many_results_goes_to_its_own_record(database, count):
     tasks = some_tasks(count)

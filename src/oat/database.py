@@ -194,8 +194,12 @@ class Database:
             owed_since = datetime(1970, 1, 2)
             again = given_up = 0
             for row in sorted(overdue, key=lambda row: row.uuid):
-                # Another tracker may be doing the same: who moves sent_at is the one who sends.
-                ours = fractals.update().where(fractals.c.uuid == row.uuid, fractals.c.sent_at == row.sent_at)
+                # Another tracker may be doing the same, or have an answer: who moves sent_at is the one who sends.
+                ours = fractals.update().where(
+                    fractals.c.uuid == row.uuid,
+                    fractals.c.sent_at == row.sent_at,
+                    fractals.c.status == Status.WAITING,
+                )
                 if row.sendings >= MOST_SENDINGS:
                     error = f"sent {MOST_SENDINGS} times, and nobody answered"
                     change = {"status": Status.FAILED, "error": error, "finished_at": now, "sent_at": now}

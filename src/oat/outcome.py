@@ -67,9 +67,14 @@ def _value(name: str, n: int = 0) -> sa.BindParameter[Any]:
     return sa.bindparam(f"{name}{n}", type_=fractals.c[name].type)
 
 
+def _still_counts(status: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether the new `status` counts by now: since ours was looked up, another tracker may have had an image."""
+    return sa.or_(status == Status.DONE, fractals.c.status == Status.WAITING)
+
+
 _UPDATE = (
     fractals.update()
-    .where(fractals.c.uuid == _value("uuid"))
+    .where(fractals.c.uuid == _value("uuid"), _still_counts(_value("status")))
     .values({name: _value(name) for name in COLUMNS} | {"finished_at": sa.bindparam("now")})
 )
 
@@ -85,6 +90,7 @@ def _update_many(size: int) -> sa.Update:
             fractals.c.uuid == answers.c.uuid,
             # MySQL can't look the other table's keys up in the index, their character set being another.
             fractals.c.uuid.in_([_value("uuid", n) for n in range(size)]),
+            _still_counts(answers.c.status),
         )
         .values({name: answers.c[name] for name in COLUMNS} | {"finished_at": sa.bindparam("now")})
     )
