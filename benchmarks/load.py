@@ -96,6 +96,7 @@ def usual(bench: Bench, tasks: int, rounds: int) -> None:
         rates["the bare renderer"].append(bare(tasks, seed))
         rates["RabbitMQ and MariaDB"].append(bench.oat(tasks, Ranges(), seed).rate)
         rates["oat run, embedded"].append(embedded(bench, tasks, seed))
+        console.print(", ".join(f"{name}: {some[-1]:.0f}" for name, some in rates.items()) + " images a second")
     table = Table(title=f"{tasks} images of the usual size, medians of {rounds} rounds")
     for heading in ("", "images/s", "of the bare renderer"):
         table.add_column(heading, justify="right" if heading else "left")
@@ -117,6 +118,7 @@ def many(bench: Bench, counts: list[int]) -> None:
         rates = [bench.oat(count, TINY).rate for _ in range(max(1, ENOUGH // count))]
         standing = [bench.behind(count) for _ in range(3)]
         rates_behind, in_memory = [rate for rate, _ in standing], standing[-1][1]
+        console.print(f"{count} tasks: measured")
         table.add_row(
             str(count), f"{statistics.median(rates):.0f}", f"{statistics.median(rates_behind):.0f}",
             *(f"{in_memory[name]:.0f}" for name in ("worker", "tracker", "producer")),
