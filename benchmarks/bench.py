@@ -130,9 +130,8 @@ class Bench:
         seconds = time.perf_counter() - started
         after = {name: processor(process) for name, process in services.items()}
         after["producer"] = produced["producer"]
-        with engine.connect() as connection:
-            done = connection.execute(sa.text("SELECT COUNT(*) FROM fractals WHERE status = 'done'")).scalar()
         engine.dispose()
+        done = answered(settings.database_url)
         if done != count:
             raise RuntimeError(f"{done} of {count} records are done")
         return Measured(

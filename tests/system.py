@@ -131,10 +131,11 @@ class System:
         return services
 
     def pile_up(self):
-        """Have 300 tasks and more under way; 600 take all cores together a second and a half."""
-        while (
-            waiting := self.counts().get("waiting", 0)
-        ) < 400:  # the results of a stalled tracker come in a flood
+        """Have 300 tasks and more under way; 600 take all cores together a second and a half.
+
+        Where a tracker was stalled, its results come in a flood, and more are needed than it seemed.
+        """
+        while (waiting := self.counts().get("waiting", 0)) < 400:
             one = slow(0.0025 * len(os.sched_getaffinity(0)), side=50)
             self.send([one.model_copy(update={"uuid": uuid4()}) for _ in range(600 - waiting)])
 
@@ -170,11 +171,10 @@ class System:
 
     def send(self, tasks):
         """Record `tasks` and publish them, as a producer does."""
+        self.record(tasks)
         stopping = threading.Event()
         database = Database(self.database_url, stopping)
         broker = Broker(Settings(broker_url=self.broker_url or f"filesystem://{self.broker_folder}"), stopping)
-        database.prepare()
-        database.record(tasks)
         broker.serve(lambda: outbox.publish(tasks, database, broker))
         database.close()
 
