@@ -20,9 +20,9 @@ import sqlalchemy as sa
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from usage import CORES, memory, processor
 
-from oat.database import Database
-from oat.logs import configure_logging
-from oat.producer import Producer, Ranges, make_up
+from oat.process.logs import configure_logging
+from oat.records.database import Database
+from oat.services.producer import Producer, Ranges, random_task
 from oat.settings import Settings
 from servers import MariaDB, RabbitMQ, wait_until
 
@@ -210,7 +210,7 @@ class Bench:
         rng = random.Random()
 
         def produce() -> None:
-            tasks = [make_up(ranges, rng) for _ in range(count)]
+            tasks = [random_task(ranges, rng) for _ in range(count)]
             database.record(tasks)
             for task in tasks:
                 send(task.to_json().decode())

@@ -29,14 +29,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-import oat.kernel
-from oat import machine_code
-from oat.colours import COLOURS
-from oat.julia import Kernel, block_for, callable_at, kernel, palette_indices, render
-from oat.machine_code import machine_features
+import oat.rendering.kernel
 from oat.messages import Task
-from oat.producer import Ranges, make_up
-from oat.rendering import encode_png, render_png
+from oat.rendering import machine_code
+from oat.rendering.escape_time import Kernel, block_for, callable_at, kernel, palette_indices, render
+from oat.rendering.machine_code import machine_features
+from oat.rendering.palette import PALETTE_SIZE
+from oat.rendering.png import encode_png, render_png
+from oat.services.producer import Ranges, random_task
 
 TIMES = 8
 """So often do two at once go through the tasks, since in the end one of them waits for the other."""
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="other tasks")
     options = parser.parse_args()
     rng = random.Random(options.seed)
-    tasks = [make_up(Ranges(), rng) for _ in range(options.tasks)]
+    tasks = [random_task(Ranges(), rng) for _ in range(options.tasks)]
     indices = {task.uuid: palette_indices(task) for task in tasks}
     files = {task.uuid: render_png(task) for task in tasks}
 
@@ -187,8 +187,8 @@ def report_circles(tasks: list[Task], rounds: int) -> None:
 
 def kernel_that_never_looks() -> Kernel:
     """Compile the kernel again, without what it does about circles."""
-    source = Path(oat.kernel.__file__).read_text()
-    looking = "looking = done >= PATIENCE"
+    source = Path(oat.rendering.kernel.__file__).read_text()
+    looking = "looking = done >= PERIODICITY_CHECK_AFTER"
     if looking not in source:
         raise SystemExit(f"the kernel has no {looking!r} any more")
     source = source.replace(looking, "looking = False")
@@ -211,7 +211,9 @@ size = dict(width=512, height=512, iterations=256)
 render_png(Task(uuid=UUID(int=0), **size, xa=-2, xb=2, ya=-2, yb=2, cx=-0.8, cy=0.156))
 """
     programs = {"Python itself": "", "the numba library": "import numba", "a first image": first_image}
-    programs["the worker's imports and a first image"] = f"import oat.cli, oat.worker{first_image}"
+    programs["the worker's imports and a first image"] = (
+        f"import oat.commands.cli, oat.services.worker{first_image}"
+    )
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(min(rounds, 7)):
         for name, code in programs.items():
@@ -291,7 +293,7 @@ def fill(indices, iterations, xa, xb, ya, yb, cx, cy):
                     last = n
                     break
                 zr, zi = zr * zr - zi * zi + cx, zr * zi + zr * zi + cy
-            indices[y, x] = last % COLOURS
+            indices[y, x] = last % PALETTE_SIZE
 
 
 def compiled_anchor() -> Callable[[Task], np.ndarray] | None:

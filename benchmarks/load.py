@@ -26,8 +26,8 @@ from rich.table import Table
 from steps import STEPS
 from usage import CORES
 
-from oat.producer import Ranges, make_up
-from oat.rendering import render_png
+from oat.rendering.png import render_png
+from oat.services.producer import Ranges, random_task
 
 MEMORY, ROOM = Path("/dev/shm"), 8 * 2**30
 """A folder in memory, where a system has one, and the bytes that there should be: half of them are written."""
@@ -49,7 +49,7 @@ def bare(count: int, seed: int) -> float:
     """Return the images a second of the renderer alone, on all cores: no broker, no database, no file."""
     rng = random.Random(seed)
     rng.randint(count, count)  # as a producer draws the size of its set, before it draws the same images
-    tasks = [make_up(Ranges(), rng) for _ in range(count)]
+    tasks = [random_task(Ranges(), rng) for _ in range(count)]
     with ThreadPoolExecutor(CORES) as pool:
         started = time.perf_counter()
         list(pool.map(lambda task: hashlib.sha256(render_png(task)).digest(), tasks))

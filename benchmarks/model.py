@@ -11,8 +11,8 @@ from typing import Any
 
 import simpy
 
-from oat.broker import SPACING
-from oat.worker import HELD_WORK, tasks_to_hold
+from oat.messaging.broker import FLUSH_INTERVAL
+from oat.services.worker import PREFETCHED_WORK, prefetch_for
 
 QUANTUM = 1.0
 """Milliseconds that the operating system leaves a core to one thread, while others wait for it."""
@@ -20,7 +20,7 @@ QUANTUM = 1.0
 STEADY = 0.3, 0.9
 """Between these parts of its tasks a run is in its steady state."""
 
-TURN = SPACING * 1000
+TURN = FLUSH_INTERVAL * 1000
 """Milliseconds between two looks of a worker at what has arrived, at least."""
 
 
@@ -95,14 +95,14 @@ class SimulatedWorker:
         self.connection = Inbox(machine.world)
         self.tasks = simpy.Store(machine.world)
         self.unsettled = 0
-        self.seconds = HELD_WORK
+        self.seconds = PREFETCHED_WORK
         for part in (self._render(), self._connect()):
             machine.world.process(part)
 
     @property
     def room(self) -> int:
         """How many more tasks the broker may give it."""
-        return tasks_to_hold(self.seconds) - self.unsettled
+        return prefetch_for(self.seconds) - self.unsettled
 
     def _render(self) -> Generator[Any, Any, None]:
         while True:

@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from celery import Celery
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-from oat.julia import warm_up
 from oat.messages import parse_task
-from oat.rendering import render_png
-from oat.schema import Status, fractals
+from oat.records.schema import Status, fractals
+from oat.rendering.escape_time import warm_up
+from oat.rendering.png import render_png
 from oat.settings import Settings
-from oat.store import Store
+from oat.storage.store import Store
 
 settings = Settings()
 

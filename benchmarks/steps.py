@@ -13,10 +13,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from oat import producer, rendering, tracker, worker
-from oat.broker import Broker
-from oat.cli import producer_main, tracker_main, worker_main
+from oat.commands.cli import producer_main, tracker_main, worker_main
 from oat.messages import parse_result, parse_task
+from oat.messaging.broker import Broker
+from oat.rendering import png as rendering
+from oat.services import producer, tracker, worker
 
 STEPS = ("record", "publish", "wait", "consume", "render", "encode", "write", "result", "commit")
 """In the order of a task's way: each ends where the next one begins."""
@@ -34,7 +35,7 @@ class Producer(producer.Producer):
 
     def _record(self, count: int) -> None:
         super()._record(count)
-        for task in self._unsent:
+        for task in self._unpublished:
             note("record", task.uuid)
 
 

@@ -21,9 +21,9 @@ from rich.progress import track
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from oat.producer import Ranges, make_up
-from oat.rendering import render_png
-from oat.store import Store
+from oat.rendering.png import render_png
+from oat.services.producer import Ranges, random_task
+from oat.storage.store import Store
 from servers import SeaweedFS
 
 console = Console()
@@ -50,7 +50,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     rng = random.Random(1)
-    tasks = [make_up(Ranges(), rng) for _ in range(options.images)]
+    tasks = [random_task(Ranges(), rng) for _ in range(options.images)]
     images = [render_png(task) for task in track(tasks, "Rendering", console=console, transient=True)]
     with tempfile.TemporaryDirectory(prefix="oat-") as folder:
         server = SeaweedFS(Path(folder)).start()

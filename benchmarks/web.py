@@ -152,7 +152,7 @@ def fill(system, count):
     """Insert `count` finished records, as if the system had worked for weeks."""
     row = (
         "INSERT INTO fractals (uuid, width, height, iterations, xa, xb, ya, yb, cx, cy, status, duration,"
-        " checksum, size, worker, sendings, created_at, sent_at, finished_at) VALUES (:uuid, 800, 600, 256, -2, 2,"
+        " checksum, size, worker, attempts, created_at, sent_at, finished_at) VALUES (:uuid, 800, 600, 256, -2, 2,"
         " -1.5, 1.5, -0.8, 0.156, 'done', 0.02, :checksum, 9000, 'bench', 1, :at, :at, :at)"
     )
     for start in range(0, count, 5000):

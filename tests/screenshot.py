@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from conftest import CHROMIUM
-from oat.constant import pick
+from oat.constant import draw_constant
 from system import System
 
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "gallery.webp"
@@ -25,9 +25,9 @@ def main():
         system.start("oat-tracker")
         url = system.gallery()
         for _ in range(18):
-            cx, cy = pick(rng, *VIEW.values())
-            wish = VIEW | {"width": 800, "height": 800, "iterations": 512, "cx": cx, "cy": cy}
-            httpx.post(f"{url}/v1/fractals", json=wish | {"ya": -1.6, "yb": 1.6}).raise_for_status()
+            cx, cy = draw_constant(rng, *VIEW.values())
+            parameters = VIEW | {"width": 800, "height": 800, "iterations": 512, "cx": cx, "cy": cy}
+            httpx.post(f"{url}/v1/fractals", json=parameters | {"ya": -1.6, "yb": 1.6}).raise_for_status()
         system.wait_for(18)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1240, "height": 920}, color_scheme="dark")

@@ -5,7 +5,7 @@ import time
 from uuid import uuid4
 
 from oat.messages import Task
-from oat.rendering import render_png
+from oat.rendering.png import render_png
 
 
 def disc(iterations, side=500):

@@ -19,12 +19,13 @@ import httpx
 import psutil
 import sqlalchemy as sa
 
-from oat import embedded, outbox
-from oat.broker import Broker
-from oat.database import Database
-from oat.producer import Ranges, make_up
+from oat.messaging import embedded
+from oat.messaging.broker import Broker
+from oat.records.database import Database
+from oat.services import outbox
+from oat.services.producer import Ranges, random_task
 from oat.settings import Settings
-from oat.store import Store
+from oat.storage.store import Store
 from servers import wait_until
 from siegel import slow
 
@@ -34,7 +35,7 @@ BIN = Path(sys.executable).parent
 
 
 def small_tasks(count, rng):
-    return [make_up(Ranges(width=(16, 64), height=(16, 64)), rng) for _ in range(count)]
+    return [random_task(Ranges(width=(16, 64), height=(16, 64)), rng) for _ in range(count)]
 
 
 class System:
@@ -175,7 +176,7 @@ class System:
         stopping = threading.Event()
         database = Database(self.database_url, stopping)
         broker = Broker(Settings(broker_url=self.broker_url or f"filesystem://{self.broker_folder}"), stopping)
-        broker.serve(lambda: outbox.publish(tasks, database, broker))
+        broker.serve(lambda: outbox.publish_tasks(tasks, database, broker))
         database.close()
 
     def amqp(self):
@@ -295,7 +296,7 @@ class System:
         told = self.call("oat", "audit", "--json")
         report = json.loads(told.stdout)
         assert (report["records"].get("done", 0), report["records"].get("failed", 0)) == (len(done), failed)
-        assert report["problems"] == ({"NO_RECORD": strangers} if strangers else {}), report
+        assert report["problems"] == ({"ORPHANED_IMAGE": strangers} if strangers else {}), report
         assert report["queues"] == {"tasks": 0, "results": 0, "dead-letters": dead}
         assert told.returncode == bool(strangers), told.stderr
 

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from oat.audit import Problem, judge
-from oat.database import Record
-from oat.schema import Status
+from oat.records.database import Record
+from oat.records.schema import Status
+from oat.services.audit import Problem, judge
 from oat.settings import Settings
 from oat.web.backend import Backend
 from oat.web.problems import ProblemError
@@ -20,7 +20,7 @@ from test_web import TOKEN
 
 NOW = datetime(2026, 1, 1)
 SETTINGS = Settings(lease=10, resend_after=10)
-DONE = Record(UUID(int=1), Status.DONE, "aa", None, 1, NOW - timedelta(seconds=50), unsent=False)
+DONE = Record(UUID(int=1), Status.DONE, "aa", None, 1, NOW - timedelta(seconds=50), unpublished=False)
 FAILED = replace(DONE, status=Status.FAILED, checksum=None, error="no disk")
 WAITING = replace(DONE, status=Status.WAITING, checksum=None)
 
@@ -33,13 +33,13 @@ WAITING = replace(DONE, status=Status.WAITING, checksum=None)
         (DONE, "bb", False, Problem.IMAGE_DIFFERS),
         (FAILED, None, True, None),
         (replace(FAILED, error=None), None, True, Problem.NO_REASON),
-        (FAILED, "aa", True, Problem.ANSWER_LOST),
+        (FAILED, "aa", True, Problem.RESULT_LOST),
         (FAILED, "aa", False, None),
         (WAITING, None, True, Problem.UNANSWERED),
         (WAITING, None, False, None),
-        (replace(WAITING, sendings=3), None, True, None),
-        (replace(WAITING, unsent=True), None, False, Problem.UNSENT),
-        (replace(WAITING, unsent=True, sent_at=NOW), None, True, None),
+        (replace(WAITING, attempts=3), None, True, None),
+        (replace(WAITING, unpublished=True), None, False, Problem.UNPUBLISHED),
+        (replace(WAITING, unpublished=True, sent_at=NOW), None, True, None),
         (replace(WAITING, sent_at=NOW - timedelta(seconds=19)), None, True, None),
     ],
 )
@@ -76,8 +76,8 @@ def test_an_operator_is_told_what_does_not_add_up(system):
     assert report["cases"] == {
         "IMAGE_MISSING": [lost.stem],
         "IMAGE_DIFFERS": [changed.stem],
-        "NO_RECORD": [stranger.stem],
-        "STRAY_NOTE": [str(UUID(int=7))],
+        "ORPHANED_IMAGE": [stranger.stem],
+        "ORPHANED_OUTBOX_ROW": [str(UUID(int=7))],
     }
     told = system.call("oat", "audit").stdout
     assert lost.stem in told

@@ -58,8 +58,8 @@ def open_page(chromium, running, request):
     assert [each for each in complaints if not re.search(open_page.expected, each)] == []
 
 
-def create(system, **wish):
-    answer = httpx.post(f"{system.url}/v1/fractals", json=SMALL | wish)
+def create(system, **parameters):
+    answer = httpx.post(f"{system.url}/v1/fractals", json=SMALL | parameters)
     return answer.raise_for_status().json()["fractals"]
 
 
@@ -105,10 +105,10 @@ def test_from_the_form_to_the_image(open_page):
 
 
 def test_the_preview_is_what_is_rendered(open_page, running):
-    wish = {"width": 480, "height": 360, "iterations": 100, "cx": -0.8, "cy": 0.156}
-    wish |= {"xa": -1.6, "xb": 1.6, "ya": -1.2, "yb": 1.2}
-    page = open_page(f"/create?{urlencode(wish)}")
-    [fractal] = create(running, **wish)
+    parameters = {"width": 480, "height": 360, "iterations": 100, "cx": -0.8, "cy": 0.156}
+    parameters |= {"xa": -1.6, "xb": 1.6, "ya": -1.2, "yb": 1.2}
+    page = open_page(f"/create?{urlencode(parameters)}")
+    [fractal] = create(running, **parameters)
     running.wait_for(len(running.records()) - 1)
     different = page.evaluate(
         """async (path) => {

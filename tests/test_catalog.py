@@ -8,11 +8,12 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from oat.catalog import Catalog, ConflictError, NotFoundError, now
 from oat.messages import Result
-from oat.paging import Cursor
-from oat.producer import Ranges, make_up
-from oat.schema import Status
+from oat.records.catalog import Catalog, ConflictError, NotFoundError
+from oat.records.database import utc_now
+from oat.records.paging import Cursor
+from oat.records.schema import Status
+from oat.services.producer import Ranges, random_task
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 
@@ -27,7 +28,7 @@ def catalog(database_url):
 
 def record(catalog, count):
     rng = random.Random(7)
-    tasks = [make_up(Ranges(), rng) for _ in range(count)]
+    tasks = [random_task(Ranges(), rng) for _ in range(count)]
     catalog.record(tasks)
     return [task.uuid for task in tasks]
 
@@ -95,9 +96,9 @@ def test_counts_unsent_and_what_was_finished(catalog):
     uuids = record(catalog, 5)
     catalog.apply([Result(uuid=uuids[0], **DONE), Result(uuid=uuids[1], error="no")])
     assert catalog.counts() == {Status.WAITING: 3, Status.DONE: 1, Status.FAILED: 1}
-    assert catalog.unsent()[0] == 5
-    catalog.settle(uuids)
-    assert catalog.unsent() == (0, None)
+    assert catalog.outbox_backlog()[0] == 5
+    catalog.mark_published(uuids)
+    assert catalog.outbox_backlog() == (0, None)
     assert {each.status for each in catalog.finished(60, 10)} == {Status.DONE, Status.FAILED}
     assert len(catalog.finished(60, 1)) == 1
     assert catalog.finished(-60, 10) == []
@@ -105,8 +106,8 @@ def test_counts_unsent_and_what_was_finished(catalog):
 
 def test_news_are_what_was_recorded_or_finished_since(catalog):
     uuids = record(catalog, 3)
-    assert {each.uuid for each in catalog.news(now() - timedelta(minutes=1), 10)} == set(uuids)
-    since = now()
+    assert {each.uuid for each in catalog.news(utc_now() - timedelta(minutes=1), 10)} == set(uuids)
+    since = utc_now()
     catalog.apply([Result(uuid=uuids[0], **DONE)])
     assert [each.uuid for each in catalog.news(since, 10)] == [uuids[0]]
 
@@ -114,7 +115,7 @@ def test_news_are_what_was_recorded_or_finished_since(catalog):
 def test_only_what_has_failed_can_be_sent_again(catalog):
     done, failed, waiting = record(catalog, 3)
     catalog.apply([Result(uuid=done, **DONE), Result(uuid=failed, error="no")])
-    catalog.settle([done, failed, waiting])
+    catalog.mark_published([done, failed, waiting])
     for uuid in (done, waiting):
         with pytest.raises(ConflictError):
             catalog.retry(uuid)
@@ -123,7 +124,7 @@ def test_only_what_has_failed_can_be_sent_again(catalog):
     assert catalog.retry(failed).uuid == failed
     fractal = catalog.get(failed)
     assert (fractal.status, fractal.error, fractal.finished_at) == (Status.WAITING, None, None)
-    assert [task.uuid for task in catalog.owed(-1)] == [failed]
+    assert [task.uuid for task in catalog.overdue_tasks(-1)] == [failed]
 
 
 def test_what_is_waiting_cannot_be_deleted_and_the_rest_only_once(catalog):
@@ -134,7 +135,7 @@ def test_what_is_waiting_cannot_be_deleted_and_the_rest_only_once(catalog):
     catalog.delete(done)
     with pytest.raises(NotFoundError):
         catalog.delete(done)
-    assert catalog.unsent()[0] == 1
+    assert catalog.outbox_backlog()[0] == 1
 
 
 def test_a_deep_page_reads_no_more_rows_than_the_first(catalog):

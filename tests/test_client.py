@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from oat.web.format import number, seconds, size
+from oat.process.formatting import number, seconds, size
 from servers import free_port, wait_until
 from system import BIN, System
 from test_web import TOKEN, refuse

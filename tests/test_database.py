@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from oat.database import MOST_SENDINGS, Database
 from oat.messages import Result
-from oat.outcome import outcome
-from oat.producer import Ranges, make_up
-from oat.schema import DatabaseError, Status, fractals, metadata
+from oat.records.database import MAX_ATTEMPTS, Database
+from oat.records.results import state_change
+from oat.records.schema import DatabaseError, Status, fractals, metadata
+from oat.services.producer import Ranges, random_task
 from servers import wait_until
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
@@ -20,7 +20,7 @@ DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 
 def some_tasks(count):
     rng = random.Random(3)
-    return [make_up(Ranges(), rng) for _ in range(count)]
+    return [random_task(Ranges(), rng) for _ in range(count)]
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def database(database_url):
 def test_an_image_counts_whenever_it_comes_and_a_failure_only_while_there_is_none():
     image, failure = Result(uuid=uuid4(), **DONE), Result(uuid=uuid4(), error="disk full")
     for status in Status:
-        assert outcome(status, image)["status"] == Status.DONE
-    assert outcome(Status.WAITING, failure)["error"] == "disk full"
-    assert outcome(Status.DONE, failure) is None
-    assert outcome(Status.FAILED, failure) is None
+        assert state_change(status, image)["status"] == Status.DONE
+    assert state_change(Status.WAITING, failure)["error"] == "disk full"
+    assert state_change(Status.DONE, failure) is None
+    assert state_change(Status.FAILED, failure) is None
 
 
 def test_the_tables_are_those_of_the_code(database, database_url):
@@ -85,10 +85,10 @@ def test_a_table_of_someone_else_and_a_newer_version_are_refused(database_url):
 def test_a_recorded_task_is_owed_until_it_is_settled(database):
     tasks = some_tasks(5)
     database.record(tasks)
-    assert database.owed(lease=60) == []
-    assert sorted(database.owed(lease=-60), key=str) == sorted(tasks, key=str)
-    database.settle(task.uuid for task in tasks[1:])
-    assert database.owed(lease=-60) == tasks[:1]
+    assert database.overdue_tasks(lease=60) == []
+    assert sorted(database.overdue_tasks(lease=-60), key=str) == sorted(tasks, key=str)
+    database.mark_published(task.uuid for task in tasks[1:])
+    assert database.overdue_tasks(lease=-60) == tasks[:1]
 
 
 def test_results_are_applied_once_or_twice_and_unknown_ones_are_named(database):
@@ -137,18 +137,18 @@ def test_a_failure_that_another_tracker_has_an_image_for_by_now_does_not_count(t
     assert [found[task.uuid].error for task in tasks[1:]] == ["disk full"] * others
 
 
-@pytest.mark.parametrize("sendings", [1, MOST_SENDINGS])
-def test_what_another_tracker_has_an_answer_to_by_now_is_neither_sent_again_nor_given_up(two_trackers, sendings):
+@pytest.mark.parametrize("attempts", [1, MAX_ATTEMPTS])
+def test_what_another_tracker_has_an_answer_to_by_now_is_neither_sent_again_nor_given_up(two_trackers, attempts):
     first, meanwhile = two_trackers
     [task] = some_tasks(1)
     first.record([task])
-    first.settle([task.uuid])
+    first.mark_published([task.uuid])
     with first._engine.begin() as connection:
-        connection.execute(fractals.update().values(sendings=sendings))
+        connection.execute(fractals.update().values(attempts=attempts))
     meanwhile(lambda second: second.apply([Result(uuid=task.uuid, **DONE)]))
-    assert first.send_again(-0.001, queue_empty=True) == (0, 0)
+    assert first.resend_lost(-0.001, queue_empty=True) == (0, 0)
     assert first.statuses([task.uuid]) == {task.uuid: Status.DONE}
-    assert first.owed(lease=60) == []
+    assert first.overdue_tasks(lease=60) == []
 
 
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200])
@@ -173,47 +173,47 @@ def test_each_of_many_results_goes_to_its_own_record(database, count):
 def test_who_is_not_answered_is_sent_again_with_growing_patience_and_given_up_at_last(database):
     [task] = some_tasks(1)
     database.record([task])
-    assert database.send_again(-1, queue_empty=True) == (0, 0)  # still in the outbox: unsent
-    database.settle([task.uuid])
-    assert database.send_again(60, queue_empty=True) == (0, 0)
-    for _ in range(MOST_SENDINGS - 1):
-        assert database.send_again(-0.001, queue_empty=True) == (1, 0)
-        assert database.owed(lease=60) == [task]
-        database.settle([task.uuid])
-    assert database.send_again(-0.001, queue_empty=True) == (0, 1)
+    assert database.resend_lost(-1, queue_empty=True) == (0, 0)  # still in the outbox: unpublished
+    database.mark_published([task.uuid])
+    assert database.resend_lost(60, queue_empty=True) == (0, 0)
+    for _ in range(MAX_ATTEMPTS - 1):
+        assert database.resend_lost(-0.001, queue_empty=True) == (1, 0)
+        assert database.overdue_tasks(lease=60) == [task]
+        database.mark_published([task.uuid])
+    assert database.resend_lost(-0.001, queue_empty=True) == (0, 1)
     assert database.statuses([task.uuid]) == {task.uuid: Status.FAILED}
 
 
 @pytest.mark.parametrize(
-    ("sendings", "answer", "lost"),
+    ("attempts", "answer", "lost"),
     [(1, {**DONE}, True), (2, {**DONE}, False), (1, {"worker": "w", "error": "e"}, False)],
 )
-def test_while_tasks_wait_those_are_sent_again_that_a_later_one_has_overtaken(database, sendings, answer, lost):
+def test_while_tasks_wait_those_are_sent_again_that_a_later_one_has_overtaken(database, attempts, answer, lost):
     overtaken, answered, later = tasks = some_tasks(3)
     for task in tasks:
         database.record([task])
-        database.settle([task.uuid])
+        database.mark_published([task.uuid])
     now = datetime.now(UTC).replace(tzinfo=None)
     with database._engine.begin() as connection:
         for task, age in ((overtaken, 600), (answered, 500), (later, 450)):
             change = fractals.update().where(fractals.c.uuid == str(task.uuid))
-            connection.execute(change.values(sent_at=now - timedelta(seconds=age), sendings=sendings))
-    assert database.send_again(30, queue_empty=False) == (0, 0)
+            connection.execute(change.values(sent_at=now - timedelta(seconds=age), attempts=attempts))
+    assert database.resend_lost(30, queue_empty=False) == (0, 0)
     database.apply([Result(uuid=answered.uuid, **answer)])
     with database._engine.begin() as connection:
         connection.execute(fractals.update().values(finished_at=now - timedelta(seconds=400)))
-    assert database.send_again(30, queue_empty=False) == (0, 0)  # the answer is too young
+    assert database.resend_lost(30, queue_empty=False) == (0, 0)  # the answer is too young
     with database._engine.begin() as connection:
         connection.execute(fractals.update().values(finished_at=now - timedelta(seconds=451)))
-    assert database.send_again(30, queue_empty=False) == (int(lost), 0)
-    assert [task.uuid for task in database.owed(lease=60)] == [overtaken.uuid] * lost
+    assert database.resend_lost(30, queue_empty=False) == (int(lost), 0)
+    assert [task.uuid for task in database.overdue_tasks(lease=60)] == [overtaken.uuid] * lost
 
 
 def test_a_connection_that_the_server_gave_up_in_an_idle_moment_is_renewed_without_a_word(
     mariadb, monkeypatch, caplog
 ):
     url = mariadb.database(uuid4().hex[:8])
-    monkeypatch.setattr("oat.engine.FORGOTTEN_AFTER", 2)
+    monkeypatch.setattr("oat.records.engine.FORGOTTEN_AFTER", 2)
     database = Database(url, threading.Event())
     database.prepare()
     schema = sa.make_url(url).database

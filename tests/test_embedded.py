@@ -8,16 +8,16 @@ from queue import Empty
 
 import pytest
 
-from oat import embedded
-from oat.broker import Broker
-from oat.queues import TASKS
+from oat.messaging import embedded
+from oat.messaging.broker import Broker
+from oat.messaging.queues import TASKS
 from oat.settings import Settings
 
 TOGETHER = embedded.TOGETHER[TASKS][0]
 
 
 def in_session(folder, session):
-    broker = Broker(Settings(broker_url=f"filesystem://{folder}"), threading.Event(), spacing=0)
+    broker = Broker(Settings(broker_url=f"filesystem://{folder}"), threading.Event(), flush_interval=0)
     broker.serve(lambda: session(broker))
 
 
@@ -76,7 +76,7 @@ def test_what_comes_back_goes_in_front_of_the_others(tmp_path):
         taken = take(broker, 1, 1)
         broker.cancel()
         for delivery in taken:
-            broker.give_back(delivery)
+            broker.requeue(delivery)
         again = take(broker, 1, 1)
         assert again[0].body in [delivery.body for delivery in taken]
 
@@ -86,7 +86,7 @@ def test_what_comes_back_goes_in_front_of_the_others(tmp_path):
 
 def test_what_is_half_written_by_a_killed_process_is_removed(tmp_path):
     publish(tmp_path, 1)
-    code = "from oat.temporary import temporary_name; print(temporary_name('x.part'))"
+    code = "from oat.process import temporary_name; print(temporary_name('x.part'))"
     name = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     (tmp_path / TASKS / name).touch()
     with embedded.connection(str(tmp_path)) as connection:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oat.julia import POOL, Block, block_for, palette_indices
-from oat.kernel import BURST, NO_RETURN
-from oat.machine_code import machine_features
 from oat.messages import Task
+from oat.rendering.escape_time import POOL, Block, block_for, palette_indices
+from oat.rendering.kernel import BURST, NO_RETURN
+from oat.rendering.machine_code import machine_features
 from reference import escape_counts
 
 BLOCKS: list[Block] = [(1, 2), (2, 1), (2, 2), (1, 8), (2, 4), (4, 4), (4, 8)]
@@ -183,7 +183,7 @@ def test_block_for(features: set[str], block: Block) -> None:
 
 def warm_up(cache: Path) -> bytes:
     """Return what a new process logs."""
-    code = "import logging; logging.basicConfig(level=20); from oat.julia import warm_up; warm_up()"
+    code = "import logging; logging.basicConfig(level=20); from oat.rendering import warm_up; warm_up()"
     environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
     return subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, check=True, timeout=200
@@ -214,6 +214,6 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_numba_is_not_needed_once_compiled() -> None:
-    code = "import sys; from oat.julia import warm_up; warm_up(); sys.exit('numba' in sys.modules)"
-    subprocess.run([sys.executable, "-c", "from oat.julia import warm_up; warm_up()"], check=True)
+    code = "import sys; from oat.rendering import warm_up; warm_up(); sys.exit('numba' in sys.modules)"
+    subprocess.run([sys.executable, "-c", "from oat.rendering import warm_up; warm_up()"], check=True)
     subprocess.run([sys.executable, "-c", code], check=True)

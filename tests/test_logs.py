@@ -2,7 +2,7 @@ import logging
 import subprocess
 import sys
 
-from oat.logs import MOMENT, configure_logging
+from oat.process.logs import MOMENT, configure_logging
 from servers import wait_until
 
 

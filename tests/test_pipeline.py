@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from oat.messages import parse_task
-from oat.producer import Ranges, make_up
+from oat.services.producer import Ranges, random_task
 from oat.settings import Limits
 from reference import colour, escape_counts
 from servers import free_port, wait_until
@@ -116,7 +116,7 @@ def test_tasks_behind_a_slow_image_are_given_to_others(system):
     wait_until(lambda: len(list(system.images.glob("*.png"))) == 300, "300 images")
     slow = disc(1_000_000, side=1000)
     rng = random.Random(1)
-    tiny = [make_up(TINY, rng) for _ in range(30)]
+    tiny = [random_task(TINY, rng) for _ in range(30)]
     system.push("tasks", [task.to_json() for task in (slow, *tiny)])
     wait_until(lambda: f"processing task {slow.uuid}" in busy.log.read_text(), "the slow image")
     system.start("oat-worker", "--threads", 1)

@@ -1,14 +1,14 @@
 import random
 
-from oat.constant import EARLIEST, FALLBACK, LATEST, LEFT, RIGHT, TOP, escape_index, pick, stays
-from oat.producer import Ranges, make_up
+from oat.constant import EARLIEST, FALLBACK, LATEST, LEFT, RIGHT, TOP, draw_constant, escape_index, is_interior
+from oat.services.producer import Ranges, random_task
 
 
 def test_every_value_lies_in_its_range_and_the_constant_is_interesting():
     ranges, rng = Ranges(), random.Random(1)
     found = 0
     for _ in range(200):
-        task = make_up(ranges, rng)
+        task = random_task(ranges, rng)
         for name in ("width", "height", "iterations", "xa", "xb", "ya", "yb"):
             low, high = getattr(ranges, name)
             assert low <= getattr(task, name) <= high
@@ -21,19 +21,19 @@ def test_every_value_lies_in_its_range_and_the_constant_is_interesting():
 
 
 def test_a_seed_gives_the_same_parameters_and_new_uuids():
-    first, second = (make_up(Ranges(), random.Random(7)) for _ in range(2))
+    first, second = (random_task(Ranges(), random.Random(7)) for _ in range(2))
     assert first.model_dump(exclude={"uuid"}) == second.model_dump(exclude={"uuid"})
     assert first.uuid != second.uuid
 
 
 def test_a_viewport_without_an_interesting_constant_does_not_hang():
-    assert pick(random.Random(1), 5.0, 6.0, 5.0, 6.0) == FALLBACK
+    assert draw_constant(random.Random(1), 5.0, 6.0, 5.0, 6.0) == FALLBACK
 
 
 def test_who_is_said_to_stay_does_stay():
     rng = random.Random(5)
     constants = [(rng.uniform(-2, 0.5), rng.uniform(-1.2, 1.2)) for _ in range(20_000)]
-    staying = [constant for constant in constants if stays(*constant)]
+    staying = [constant for constant in constants if is_interior(*constant)]
     assert all(escape_index(*constant) == LATEST for constant in staying)
     assert len(staying) > 0.8 * sum(escape_index(*constant) == LATEST for constant in constants)
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oat.producer import Ranges, make_up
-from oat.rendering import render_png
+from oat.rendering.png import render_png
+from oat.services.producer import Ranges, random_task
 from reference import colour, escape_counts
 from test_julia import task
 
@@ -37,7 +37,7 @@ def test_the_same_task_gives_the_same_file_in_any_thread():
 
 @pytest.mark.parametrize("seed", range(40))
 def test_the_file_is_no_larger_than_an_rgb_one_at_pillows_defaults(seed):
-    file = render_png(make_up(Ranges(), random.Random(seed)))
+    file = render_png(random_task(Ranges(), random.Random(seed)))
     rgb = io.BytesIO()
     Image.open(io.BytesIO(file)).convert("RGB").save(rgb, "PNG")
     assert len(file) <= rgb.tell()

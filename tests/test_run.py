@@ -6,9 +6,9 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from oat.run import LONGEST_LOOK, SHORTEST_LOOK, Progress
-from oat.settings import Settings, UnusableError
-from oat.supervisor import Supervisor
+from oat.commands.pipeline import LONGEST_LOOK, SHORTEST_LOOK, Progress
+from oat.commands.supervisor import Supervisor
+from oat.settings import PermanentError, Settings
 from proxy import Proxy
 from servers import wait_until
 from system import System
@@ -26,7 +26,7 @@ from system import System
 )
 def test_the_next_look_comes_after_half_of_the_time_gone_or_left(done, failed, seconds, patience):
     progress = Progress(total=100, done=done, failed=failed, seconds=seconds)
-    assert progress.patience == pytest.approx(patience)
+    assert progress.poll_interval == pytest.approx(patience)
     assert progress.finished == (done + failed == 100)
 
 
@@ -118,7 +118,7 @@ def test_a_ctrl_c_while_the_database_is_silent_ends_it(mariadb, tmp_path):
 def test_what_no_other_worker_would_survive_ends_the_run(tmp_path):
     settings = Settings(broker_url="carrier-pigeon:", target=str(tmp_path))
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with pytest.raises(UnusableError, match="exit code 1"):
+    with pytest.raises(PermanentError, match="exit code 1"):
         Supervisor(settings, 1).run()
     # What this thread starts from now on must hear SIGTERM.
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == blocked

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from oat.settings import Settings, SettingsError
-from oat.store import Store, uuid_of
+from oat.storage.store import Store, uuid_of
 from servers import SeaweedFS, free_port, wait_until
 from system import System, terminate
 
@@ -137,10 +137,11 @@ def test_what_fails_leaves_nothing_behind(tmp_path):
 
 def test_a_directory_does_without_the_library_of_object_stores(tmp_path):
     code = (
-        f"import sys, oat.store; oat.store.Store({str(tmp_path)!r}).prepare(); sys.exit('obstore' in sys.modules)"
+        "import sys; from oat.storage import Store; Store(sys.argv[1]).prepare(); "
+        "sys.exit('obstore' in sys.modules)"
     )
     with System(tmp_path) as system:
-        assert system.call("python", "-c", code).returncode == 0
+        assert system.call("python", "-c", code, tmp_path).returncode == 0
 
 
 def test_relative_directories_become_absolute_and_urls_stay():

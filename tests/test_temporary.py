@@ -5,12 +5,12 @@ import subprocess
 import sys
 import time
 
-from oat.store import Store
-from oat.temporary import left_over, temporary_name, unique_name
+from oat.process.files import stale_files, temporary_name, unique_name
+from oat.storage.store import Store
 
 
 def name_made_by_another(name):
-    code = f"from oat.temporary import temporary_name; print(temporary_name({name!r}))"
+    code = f"from oat.process import temporary_name; print(temporary_name({name!r}))"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -43,7 +43,7 @@ def test_only_what_nobody_writes_any_more_is_left_over(tmp_path):
         (tmp_path / name).touch()
     for old in (forgotten, number_in_use_again):
         os.utime(tmp_path / old, (time.time() - 4000,) * 2)
-    assert {path.name for path in left_over(tmp_path)} == left
+    assert {path.name for path in stale_files(tmp_path)} == left
 
 
 def test_a_worker_that_starts_sweeps_the_folder_of_images(tmp_path):

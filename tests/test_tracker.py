@@ -2,7 +2,7 @@
 
 import pytest
 
-from oat.tracker import ENOUGH, FOR_FEW, SHORTEST, next_spacing
+from oat.services.tracker import ENOUGH, FOR_FEW, SHORTEST, next_flush_interval
 
 
 @pytest.mark.parametrize(
@@ -16,5 +16,5 @@ from oat.tracker import ENOUGH, FOR_FEW, SHORTEST, next_spacing
         pytest.param(10, 0.05, 0.1, id="perhaps the first of a flood"),
     ],
 )
-def test_results_are_gathered_until_a_transaction_is_worth_its_while(results, seconds, spacing):
-    assert next_spacing(results, seconds) == pytest.approx(spacing)
+def test_results_are_gathered_until_a_transaction_is_worth_its_while(results, seconds, flush_interval):
+    assert next_flush_interval(results, seconds) == pytest.approx(flush_interval)

@@ -19,7 +19,7 @@ from PIL import Image
 from oat.constant import FALLBACK
 from oat.settings import Limits
 from oat.web.protocol import Protocol
-from oat.web.wishes import Wish
+from oat.web.requests import FractalRequest
 from servers import free_port, wait_until
 from system import System, terminate
 
@@ -43,8 +43,8 @@ def api(running):
         yield client
 
 
-def create(api, **wish):
-    answer = api.post("/v1/fractals", json=SMALL | wish)
+def create(api, **parameters):
+    answer = api.post("/v1/fractals", json=SMALL | parameters)
     assert answer.status_code == 201, answer.text
     return answer.json()["fractals"]
 
@@ -155,7 +155,7 @@ def test_what_is_still_waiting_has_no_image_and_cannot_be_deleted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wish", "fields"),
+    ("parameters", "fields"),
     [
         ({"width": 1}, ["width"]),
         ({"width": "24"}, ["width"]),
@@ -172,8 +172,8 @@ def test_what_is_still_waiting_has_no_image_and_cannot_be_deleted(tmp_path):
         ("x", ["body"]),
     ],
 )
-def test_a_wrong_wish_is_a_problem_that_names_the_field(api, wish, fields):
-    problem(api.post("/v1/fractals", json=wish), 422, *fields)
+def test_a_wrong_wish_is_a_problem_that_names_the_field(api, parameters, fields):
+    problem(api.post("/v1/fractals", json=parameters), 422, *fields)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_long_request_is_refused_however_it_comes(running, api):
 
 
 @pytest.mark.parametrize(
-    "request_",
+    "parameters",
     [
         b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 700_000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-Many: x\r\n" * 70_000 + b"\r\n",
@@ -263,15 +263,15 @@ def test_a_long_request_is_refused_however_it_comes(running, api):
     ],
     ids=["header", "headers", "query", "extension", "trailers"],
 )  # fmt: skip
-def test_a_request_without_end_is_cut_off(running, api, request_):
-    answer = raw(running.url, request_)
+def test_a_request_without_end_is_cut_off(running, api, parameters):
+    answer = raw(running.url, parameters)
     assert re.match(rb"HTTP/1.1 4|it hung up", answer), answer[:300]
     assert api.get("/healthz").status_code == 200
 
 
 def test_who_does_not_come_to_an_end_is_hung_up_on(monkeypatch):
     """Half a head, half a body; but an answer may take for ever."""
-    monkeypatch.setattr("oat.web.protocol.PATIENCE", 0.3)
+    monkeypatch.setattr("oat.web.protocol.REQUEST_TIMEOUT", 0.3)
     answering = threading.Event()
 
     async def application(scope, receive, send):
@@ -359,7 +359,7 @@ def test_statistics_add_up(running, api):
 
     def settled():
         now = api.get("/v1/statistics").json()
-        underway = now["waiting"] or now["unsent"] or now["queued"] or now["unacknowledged"]
+        underway = now["waiting"] or now["unpublished"] or now["queued"] or now["unacknowledged"]
         return now if now["done"] == counted - now["failed"] and not underway else None
 
     now = wait_until(settled, "the statistics")
@@ -554,7 +554,7 @@ def test_without_a_broker_tasks_are_recorded_and_sent_later(rabbitmq, tmp_path):
         )
         assert len(answer.json()["fractals"]) == 3
         now = httpx.get(f"{url}/v1/statistics").json()
-        assert (now["unsent"], now["queued"]) == (3, None)
+        assert (now["unpublished"], now["queued"]) == (3, None)
         assert "broker" in now["warnings"][0]
         server = RabbitMQ(folder, port)
         try:
@@ -653,6 +653,9 @@ def test_the_services_show_metrics_on_a_port_of_their_own(tmp_path):
 def test_a_hostile_viewport_is_searched_once(monkeypatch):
     """No c is interesting in there; a thousand tasks must not cost a thousand searches."""
     searches = []
-    monkeypatch.setattr("oat.producer.pick", lambda *where: searches.append(where) or FALLBACK)
-    assert len(Wish(count=1000, xa=-0.01, xb=0.01, ya=-0.01, yb=0.01).tasks(Limits(), random.Random(1))) == 1000
+    monkeypatch.setattr("oat.services.producer.draw_constant", lambda *where: searches.append(where) or FALLBACK)
+    assert (
+        len(FractalRequest(count=1000, xa=-0.01, xb=0.01, ya=-0.01, yb=0.01).tasks(Limits(), random.Random(1)))
+        == 1000
+    )
     assert len(searches) == 1

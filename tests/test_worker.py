@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-import oat.worker
-from oat.broker import SPACING, Broker
-from oat.producer import Ranges, make_up
-from oat.queues import TASKS
+import oat.services.worker
+from oat.messaging.broker import FLUSH_INTERVAL, Broker
+from oat.messaging.queues import TASKS
+from oat.services.producer import Ranges, random_task
+from oat.services.worker import Worker, next_poll_interval, useful_threads
 from oat.settings import Settings
-from oat.worker import Worker, next_look, useful_threads
 from servers import wait_until
 
 SHORT, LONG = 16, 17
@@ -29,11 +29,11 @@ def test_the_longer_an_image_takes_the_more_threads_are_of_use(milliseconds, thr
         pytest.param(6, 0.0, 0.0, id="nobody knows what they take"),
         pytest.param(0, 1.0, 0.0, id="a thread has nothing to do"),
         pytest.param(6, 0.01, 0.01, id="two of 10 ms for each thread"),
-        pytest.param(6, 10.0, SPACING, id="enough"),
+        pytest.param(6, 10.0, FLUSH_INTERVAL, id="enough"),
     ],
 )
 def test_who_has_work_for_long_looks_seldom(waiting, seconds, look):
-    assert next_look(waiting, seconds, threads=3) == pytest.approx(look)
+    assert next_poll_interval(waiting, seconds, threads=3) == pytest.approx(look)
 
 
 def test_threads_rest_while_images_are_short_and_help_with_long_ones(tmp_path, monkeypatch):
@@ -49,7 +49,7 @@ def test_threads_rest_while_images_are_short_and_help_with_long_ones(tmp_path, m
 
     def publish(width, count):
         ranges = replace(Ranges(), width=(width, width))
-        bodies = [make_up(ranges, random.Random(), (0.0, 0.0)).to_json() for _ in range(count)]
+        bodies = [random_task(ranges, random.Random(), (0.0, 0.0)).to_json() for _ in range(count)]
         broker = Broker(settings, threading.Event())
         broker.serve(lambda: broker.publish_all(TASKS, bodies))
 
@@ -59,7 +59,7 @@ def test_threads_rest_while_images_are_short_and_help_with_long_ones(tmp_path, m
         wait_until(lambda: len(names) == 50, "50 images")
         return set(names)
 
-    monkeypatch.setattr(oat.worker, "render_png", render)
+    monkeypatch.setattr(oat.services.worker, "render_png", render)
     worker = Worker(settings, threads=3)
     thread = threading.Thread(target=worker.run)
     thread.start()

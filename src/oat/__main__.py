@@ -1,5 +1,5 @@
 """`python -m oat`."""
 
-from oat.cli import main
+from oat.commands import main
 
 main()

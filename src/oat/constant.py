@@ -22,7 +22,7 @@ LEFT, RIGHT, TOP = -2.0, 0.5, 1.2
 """An interesting constant has a real part from `LEFT` to `RIGHT` and an imaginary part within ±`TOP`."""
 
 
-def stays(cx: float, cy: float) -> bool:
+def is_interior(cx: float, cy: float) -> bool:
     """Tell of most constants whose orbit never leaves that it doesn't, without following it.
 
     They are those in the cardioid and in the disc of period 2, most of the Mandelbrot set. Source:
@@ -42,7 +42,7 @@ def escape_index(cx: float, cy: float) -> int:
     return LATEST
 
 
-def pick(rng: random.Random, xa: float, xb: float, ya: float, yb: float) -> tuple[float, float]:
+def draw_constant(rng: random.Random, xa: float, xb: float, ya: float, yb: float) -> tuple[float, float]:
     """Draw an interesting constant from the viewport, `FALLBACK` where none is found.
 
     Source: http://code.activestate.com/recipes/577120-julia-fractals/
@@ -54,6 +54,6 @@ def pick(rng: random.Random, xa: float, xb: float, ya: float, yb: float) -> tupl
         return FALLBACK
     for _ in range(DRAWS):
         cx, cy = left + rng.random() * width, bottom + rng.random() * height
-        if not stays(cx, cy) and EARLIEST < escape_index(cx, cy) < LATEST:
+        if not is_interior(cx, cy) and EARLIEST < escape_index(cx, cy) < LATEST:
             return cx, cy
     return FALLBACK

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 from pydantic_core import from_json
 
-from oat.constant import pick
+from oat.constant import draw_constant
 from oat.settings import Limits
 
 MAX_BODY = 64 * 1024
@@ -38,7 +38,7 @@ class _Message(BaseModel):
 
 def _derived_constant(task: dict[str, Any]) -> tuple[float, float]:
     rng = random.Random(task["uuid"].int)  # noqa: S311 (the same picture each time, not a secret)
-    return pick(rng, task["xa"], task["xb"], task["ya"], task["yb"])
+    return draw_constant(rng, task["xa"], task["xb"], task["ya"], task["yb"])
 
 
 _M = TypeVar("_M", bound=_Message)

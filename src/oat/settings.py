@@ -13,11 +13,11 @@ from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class UnusableError(Exception):
+class PermanentError(Exception):
     """Something cannot be used as it was asked to; trying again would not help, the message says what would."""
 
 
-class SettingsError(UnusableError, ValueError):
+class SettingsError(PermanentError, ValueError):
     """A setting has a value that cannot be used; the message says which, and what would do."""
 
 
@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     """What kind of queue to declare on RabbitMQ; classic ones are all that versions before 3.10 get."""
     log_file: Path | None = None
     lease: PositiveFloat = 60.0
-    """Seconds after which an unsent task is taken to belong to someone who died."""
+    """Seconds after which an unpublished task is taken to belong to someone who died."""
     resend_after: PositiveFloat = 60.0
     """Seconds without an answer, with empty queues or with answers to later ones, until a task is sent again."""
     limits: Limits = Field(default_factory=Limits)

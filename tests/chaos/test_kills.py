@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from oat import broker, signals
-from oat.producer import SMALLEST
+from oat.messaging import broker
+from oat.process import signals
+from oat.services.producer import SMALLEST
 from proxy import Proxy
 from servers import MariaDB, RabbitMQ, wait_until
 from siegel import slow
@@ -163,7 +164,7 @@ def test_sigterm_while_a_server_does_not_answer(on_servers, proxies, server, fau
 
 @LONG
 def test_sigterm_lets_the_image_in_hand_be_finished(system):
-    image = slow(signals.FAREWELL + 1)
+    image = slow(signals.SHUTDOWN_TIMEOUT + 1)
     worker = at_work_on(system, image)
     system.stop(worker)
     log = worker.log.read_text()
@@ -173,12 +174,12 @@ def test_sigterm_lets_the_image_in_hand_be_finished(system):
     wait_until(lambda: system.counts().get("done", 0) > 0, "the result")
     system.flow("oat-worker")
     assert system.finish() == 301
-    assert {record["sendings"] for record in system.records() if record["uuid"] == str(image.uuid)} == {1}
+    assert {record["attempts"] for record in system.records() if record["uuid"] == str(image.uuid)} == {1}
 
 
 @LONG
 def test_a_second_sigterm_ends_a_worker_at_once(system):
-    image = slow(signals.FAREWELL + 1)
+    image = slow(signals.SHUTDOWN_TIMEOUT + 1)
     worker = at_work_on(system, image)
     worker.send_signal(signal.SIGTERM)
     wait_until(lambda: "stopping on SIGTERM" in worker.log.read_text(), "the first to be heard")
@@ -196,7 +197,7 @@ def stop_in_time(system, services):
     took = time.monotonic() - started
     print(f"stopped within {took:.1f} s")
     assert took < 15  # the promise is 5; no machine is so slow, and what a server may take to answer is more
-    assert 2 * broker.FAREWELL < signals.FAREWELL < 5
+    assert 2 * broker.CLOSE_TIMEOUT < signals.SHUTDOWN_TIMEOUT < 5
 
 
 def at_work_on(system, image):

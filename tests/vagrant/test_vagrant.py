@@ -205,7 +205,7 @@ def test_the_cluster_works_and_outlives_a_worker(topology):
 
     # Every image is in the store that all machines share, with the checksum in its record.
     code = (
-        "import hashlib, os, sqlalchemy as sa; from oat.store import Store; "
+        "import hashlib, os, sqlalchemy as sa; from oat.storage import Store; "
         "rows = sa.create_engine(os.environ['OAT_DATABASE_URL']).connect()"
         ".execute(sa.text('SELECT uuid, checksum FROM fractals')).all(); "
         "store = Store(os.environ['OAT_TARGET']); "

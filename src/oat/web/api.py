@@ -8,13 +8,11 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
-from oat.fractal import Fractal
-from oat.paging import CURSOR, Cursor
-from oat.schema import Status
+from oat.records import CURSOR, Cursor, Fractal, Status
+from oat.services import Statistics
 from oat.web.backend import Access
 from oat.web.problems import Problem, ProblemError
-from oat.web.statistics import Statistics
-from oat.web.wishes import Wish
+from oat.web.requests import FractalRequest
 
 MOST_ON_A_PAGE = 200
 
@@ -80,9 +78,9 @@ def list_fractals(
 
 
 @router.post("/fractals", status_code=HTTPStatus.CREATED)
-def create_fractals(backend: Access, response: Response, wish: Wish | None = None) -> Fractals:
+def create_fractals(backend: Access, response: Response, request_: FractalRequest | None = None) -> Fractals:
     """Create one fractal or many: record them and send their tasks to the workers."""
-    fractals = backend.create(wish or Wish())
+    fractals = backend.create(request_ or FractalRequest())
     if len(fractals) == 1:
         response.headers["Location"] = f"/v1/fractals/{fractals[0].uuid}"
     return Fractals(fractals=fractals)

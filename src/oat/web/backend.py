@@ -12,17 +12,15 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
-from oat.audit import Step, checksum, compare
-from oat.catalog import Catalog, NotFoundError
-from oat.fractal import Fractal
-from oat.schema import Status
+from oat.records import Catalog, Fractal, NotFoundError, Status
+from oat.services import Step, checksum, compare
 from oat.settings import Settings
-from oat.store import Store
+from oat.storage import Store
 from oat.web.events import Events
 from oat.web.problems import ProblemError
 from oat.web.publisher import Publisher
+from oat.web.requests import FractalRequest
 from oat.web.thumbnails import Thumbnails
-from oat.web.wishes import Wish
 
 
 class Backend:
@@ -51,13 +49,13 @@ class Backend:
             await asyncio.to_thread(self.publisher.stop)
             self.catalog.close()
 
-    def create(self, wish: Wish) -> list[Fractal]:
+    def create(self, request_: FractalRequest) -> list[Fractal]:
         """Record what was wished for, and have it published: the way the producer goes.
 
         Raises:
             ProblemError: it is beyond the limits.
         """
-        tasks = wish.tasks(self.settings.limits, random.Random())  # noqa: S311 (pictures, not secrets)
+        tasks = request_.tasks(self.settings.limits, random.Random())  # noqa: S311 (pictures, not secrets)
         self.catalog.record(tasks)
         self.publisher.publish(tasks)
         return self.catalog.find([task.uuid for task in tasks])

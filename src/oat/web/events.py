@@ -16,11 +16,9 @@ from uuid import UUID
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from oat.catalog import Catalog, now
-from oat.fractal import Fractal
-from oat.schema import DatabaseError, Status
+from oat.records import Catalog, DatabaseError, Fractal, Status, utc_now
+from oat.services import SAMPLE, WINDOW, Statistics, summarise
 from oat.web.publisher import Publisher
-from oat.web.statistics import LATELY, SAMPLE, Statistics, summarise
 
 LOOK = 1.0
 """Seconds between two looks into the database, at least."""
@@ -72,7 +70,7 @@ class Events:
         self._looking = asyncio.Lock()
         self._told: set[tuple[UUID, Status]] = set()
         self._told_at = time.monotonic()
-        self._since = now()
+        self._since = utc_now()
 
     @property
     def full(self) -> bool:
@@ -99,7 +97,7 @@ class Events:
         while True:
             if not self._wanted.is_set():
                 await self._wanted.wait()
-                self._since = now()
+                self._since = utc_now()
             try:
                 news = await run_in_threadpool(self._news)
                 statistics = await self.statistics()
@@ -162,16 +160,16 @@ class Events:
     def _summarise(self) -> Statistics:
         return summarise(
             self._catalog.counts(),
-            self._catalog.unsent(),
-            self._catalog.finished(LATELY, SAMPLE),
+            self._catalog.outbox_backlog(),
+            self._catalog.finished(WINDOW, SAMPLE),
             self._publisher.queues,
             self._lease,
-            now(),
+            utc_now(),
         )
 
     def _news(self) -> list[Fractal]:
         """Return what was recorded or finished since the last look, oldest first."""
-        started = now()
+        started = utc_now()
         found = self._catalog.news(self._since - OVERLAP, MOST)
         news = [each for each in found if (each.uuid, each.status) not in self._told]
         self._told = {(each.uuid, each.status) for each in found}

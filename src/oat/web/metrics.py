@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from oat.web.statistics import Statistics
+from oat.services import Statistics
 
 
 class _Snapshot(Collector):
@@ -19,7 +19,7 @@ class _Snapshot(Collector):
         for status in ("waiting", "done", "failed"):
             records.add_metric([status], getattr(now, status))
         yield records
-        yield GaugeMetricFamily("oat_unsent", "Tasks still to be published.", now.unsent)
+        yield GaugeMetricFamily("oat_unpublished", "Tasks still to be published.", now.unpublished)
         if now.queued is not None:
             messages = GaugeMetricFamily("oat_messages", "Messages ready in each queue.", labels=["queue"])
             for queue, size in (

@@ -12,13 +12,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
-from oat.paging import CURSOR, Cursor
-from oat.schema import Status
+from oat.records import CURSOR, Cursor, Status
+from oat.services import SAMPLE
 from oat.web.backend import Access
-from oat.web.html import render
 from oat.web.problems import ProblemError
-from oat.web.statistics import SAMPLE
-from oat.web.wishes import MOST_AT_ONCE, Wish, invalid
+from oat.web.requests import MOST_AT_ONCE, FractalRequest, invalid
+from oat.web.templating import render
 
 ON_A_PAGE = 24
 
@@ -106,8 +105,8 @@ async def create(request: Request, backend: Access) -> Response:
     async with request.form(max_fields=20, max_files=0) as sent:
         given = {name: value.strip() for name, value in sent.items() if isinstance(value, str) and value.strip()}
     try:
-        wish = _wish(given)
-        fractals = await run_in_threadpool(backend.create, wish)
+        request_ = _wish(given)
+        fractals = await run_in_threadpool(backend.create, request_)
     except ProblemError as error:
         return _form(request, dict.fromkeys(EXAMPLE, "") | given, error)
     if len(fractals) == 1:
@@ -127,9 +126,9 @@ def docs(request: Request) -> Response:
     return render(request, "docs.html")
 
 
-def _wish(given: Mapping[str, str]) -> Wish:
+def _wish(given: Mapping[str, str]) -> FractalRequest:
     try:
-        return Wish.model_validate_strings(given)
+        return FractalRequest.model_validate_strings(given)
     except ValidationError as error:
         raise invalid(error) from None
 

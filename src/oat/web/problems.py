@@ -11,9 +11,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
-from oat.catalog import ConflictError, NotFoundError
-from oat.schema import DatabaseError
-from oat.web.html import render
+from oat.records import ConflictError, DatabaseError, NotFoundError
+from oat.web.templating import render
 
 
 class FieldError(BaseModel):

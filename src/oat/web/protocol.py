@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 LONGEST = 512 * 1024
 """Bytes of a request with its head, with all that frames its body, and with what follows it in one reading."""
 
-PATIENCE = 30.0
+REQUEST_TIMEOUT = 30.0
 """Seconds that a request may take to arrive."""
 
 
@@ -53,7 +53,7 @@ class Protocol(HttpToolsProtocol):
 
     def _expect(self) -> None:
         self._forget_deadline()
-        self._deadline = self.loop.call_later(PATIENCE, self.transport.close)
+        self._deadline = self.loop.call_later(REQUEST_TIMEOUT, self.transport.close)
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:

@@ -10,12 +10,11 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from oat import outbox
-from oat.broker import Broker
-from oat.database import Database
 from oat.messages import Task
-from oat.queues import NAMES
-from oat.readiness import tell_ready
+from oat.messaging import QUEUES, Broker
+from oat.process import notify_ready
+from oat.records import Database
+from oat.services import publish_overdue, publish_tasks
 from oat.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -57,9 +56,9 @@ class Publisher:
         self._pending.extend(tasks)
         self._broker.wake()
 
-    def stop(self, patience: float = 5.0) -> None:
-        """Publish what is pending, for `patience` seconds at most, and end."""
-        deadline = time.monotonic() + patience
+    def stop(self, timeout: float = 5.0) -> None:
+        """Publish what is pending, for `timeout` seconds at most, and end."""
+        deadline = time.monotonic() + timeout
         while self._pending and self._thread.is_alive() and time.monotonic() < deadline:
             self._ended.wait(0.01)
         self._stopping.set()
@@ -83,7 +82,7 @@ class Publisher:
             self._database.close()
 
     def _session(self) -> None:
-        tell_ready()
+        notify_ready()
         try:
             look_due = take_over_due = 0.0
             while not self._stopping.is_set():
@@ -91,10 +90,10 @@ class Publisher:
                 now = time.monotonic()
                 if now >= take_over_due:
                     take_over_due = now + self._settings.lease
-                    if count := outbox.take_over(self._settings.lease, self._database, self._broker):
+                    if count := publish_overdue(self._settings.lease, self._database, self._broker):
                         log.info("published %d task(s) that nobody had sent", count)
                 if now >= look_due:
-                    self.queues = {name: self._broker.size(name) for name in NAMES}
+                    self.queues = {name: self._broker.size(name) for name in QUEUES}
                     self.looked.set()
                     look_due = time.monotonic() + LOOK
                 self._broker.wait(max(0.0, look_due - time.monotonic()))
@@ -104,6 +103,6 @@ class Publisher:
     def _publish_pending(self) -> None:
         while self._pending:
             batch = [self._pending[index] for index in range(min(BATCH, len(self._pending)))]
-            outbox.publish(batch, self._database, self._broker)
+            publish_tasks(batch, self._database, self._broker)
             for _ in batch:
                 self._pending.popleft()

@@ -9,7 +9,7 @@ from uuid import UUID
 from PIL import Image
 
 from oat.settings import data_folder
-from oat.store import Store
+from oat.storage import Store
 
 SIDE = 320
 """Pixels of the longer side."""

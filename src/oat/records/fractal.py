@@ -1,0 +1,50 @@
+"""A fractal: the record of a task, as people see it."""
+
+from datetime import UTC
+from typing import Self
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import AwareDatetime, BaseModel, Field
+
+from oat.messages import Task
+from oat.records.schema import Status
+
+
+class Fractal(BaseModel):
+    """The record of a task."""
+
+    uuid: UUID
+    status: Status
+    width: int = Field(description="Pixels across.")
+    height: int = Field(description="Pixels down.")
+    iterations: int = Field(description="After how many steps an orbit is taken to stay.")
+    xa: float = Field(description="The real part at the left edge.")
+    xb: float = Field(description="The real part at the right edge.")
+    ya: float = Field(description="The imaginary part at the top edge.")
+    yb: float = Field(description="The imaginary part at the bottom edge.")
+    cx: float = Field(description="The real part of c.")
+    cy: float = Field(description="The imaginary part of c.")
+    duration: float | None = Field(description="Seconds spent on rendering.")
+    checksum: str | None = Field(description="SHA-256 of the PNG file, hexadecimal.")
+    size: int | None = Field(description="Bytes of the PNG file.")
+    worker: str | None = Field(description="The host that rendered it.")
+    error: str | None = Field(description="Why there is no image.")
+    attempts: int = Field(description="How often its task was handed to the broker.")
+    created_at: AwareDatetime
+    sent_at: AwareDatetime
+    finished_at: AwareDatetime | None
+
+    def task(self) -> Task:
+        """The task that it is the record of."""
+        return Task.model_validate(self.model_dump(include=set(Task.model_fields)))
+
+    @classmethod
+    def of(cls, row: sa.RowMapping) -> Self:
+        """Read a row of the table."""
+        times = {
+            name: moment and moment.replace(tzinfo=UTC)
+            for name in ("created_at", "sent_at", "finished_at")
+            for moment in [row[name]]
+        }
+        return cls.model_validate({**row, **times})

@@ -1,0 +1,34 @@
+"""Services: how a task flows.
+
+The `producer` draws and records it, the `outbox` publishes it, a `worker` renders it, the `tracker` records its
+result; the `audit` compares what is left, the `statistics` say how all of it is doing.
+"""
+
+from oat.services.audit import ADVICE, Report, Step, checksum, compare, run_audit
+from oat.services.metrics import serve_metrics
+from oat.services.outbox import publish_overdue, publish_tasks
+from oat.services.producer import Producer, Ranges, random_task
+from oat.services.statistics import SAMPLE, WINDOW, Statistics, summarise
+from oat.services.tracker import Tracker
+from oat.services.worker import Worker
+
+__all__ = [
+    "ADVICE",
+    "SAMPLE",
+    "WINDOW",
+    "Producer",
+    "Ranges",
+    "Report",
+    "Statistics",
+    "Step",
+    "Tracker",
+    "Worker",
+    "checksum",
+    "compare",
+    "publish_overdue",
+    "publish_tasks",
+    "random_task",
+    "run_audit",
+    "serve_metrics",
+    "summarise",
+]

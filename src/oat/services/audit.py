@@ -1,0 +1,192 @@
+"""The audit: do records, images and queues add up?
+
+What is under way (tasks that wait, messages in queues, files being written) is counted, and is no problem. It may
+run beside the services: a record is there before its image, and an image before its record is done.
+"""
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from oat.messaging import QUEUES, RESULTS, TASKS, Broker
+from oat.records import BATCH_SIZE, Database, Record, Status, utc_now
+from oat.settings import Settings
+from oat.storage import Store
+
+MOST_NAMED = 1000
+"""How many cases of one problem are listed; all are counted."""
+
+READERS = 8
+"""Images read at once: an object store takes its time for each."""
+
+
+class Problem(StrEnum):
+    """What does not add up."""
+
+    IMAGE_MISSING = "IMAGE_MISSING"
+    IMAGE_DIFFERS = "IMAGE_DIFFERS"
+    NO_REASON = "NO_REASON"
+    RESULT_LOST = "RESULT_LOST"
+    UNPUBLISHED = "UNPUBLISHED"
+    UNANSWERED = "UNANSWERED"
+    ORPHANED_IMAGE = "ORPHANED_IMAGE"
+    ORPHANED_OUTBOX_ROW = "ORPHANED_OUTBOX_ROW"
+    STALE_TEMPORARY_FILE = "STALE_TEMPORARY_FILE"
+
+
+ADVICE = {
+    Problem.IMAGE_MISSING: "done, but the image is missing: restore the file, or have it made again (oat retry)",
+    Problem.IMAGE_DIFFERS: "done, but the image has another checksum: have it made again (oat retry)",
+    Problem.NO_REASON: "failed without a reason: look into the logs of the workers, and send it again (oat retry)",
+    Problem.RESULT_LOST: "failed, but the image is there: send it again (oat retry)",
+    Problem.UNPUBLISHED: "recorded long ago and never sent: start a tracker (oat-tracker), which sends it",
+    Problem.UNANSWERED: "sent long ago, unanswered, in no queue: start a tracker (oat-tracker), it sends it again",
+    Problem.ORPHANED_IMAGE: "an image without a record: delete it, or see whether it belongs to another database",
+    Problem.ORPHANED_OUTBOX_ROW: "a task to be published that has no record: delete it from the table outbox",
+    Problem.STALE_TEMPORARY_FILE: "a killed worker's temporary file: delete it, or start a worker on that machine",
+}
+"""What each problem means, and what to do about it."""
+
+
+class Report(BaseModel):
+    """What an audit has found."""
+
+    records: dict[Status, int] = Field({}, description="How many there are of each state.")
+    images: int = 0
+    unpublished: int = Field(0, description="Tasks still to be published.")
+    queues: dict[str, int] = Field(
+        {}, description="Messages that wait in each queue, those in someone's hands not counted."
+    )
+    problems: dict[Problem, int] = Field({}, description="How many cases there are of each problem.")
+    cases: dict[Problem, list[str]] = Field(
+        {}, description=f"Their UUIDs or file names, {MOST_NAMED} of each problem at most."
+    )
+
+    def add(self, problem: Problem, name: str) -> None:
+        """Note that `name` has `problem`."""
+        self.problems[problem] = self.problems.get(problem, 0) + 1
+        cases = self.cases.setdefault(problem, [])
+        if len(cases) < MOST_NAMED:
+            cases.append(name)
+
+
+class Step(BaseModel):
+    """How far an audit is."""
+
+    compared: int
+    records: int = Field(description="Of how many.")
+    report: Report | None = Field(None, description="What it has found; only in its last step.")
+
+
+def judge(record: Record, image: str | None, quiet: bool, now: datetime, settings: Settings) -> Problem | None:
+    """Return what is wrong with `record`, None if nothing.
+
+    Args:
+        record: what the database knows.
+        image: the checksum of its image, None if there is no image.
+        quiet: whether no message waits in the queues.
+        now: in UTC, without a time zone, as in the records.
+        settings: how long a task may be unpublished, and how long unanswered.
+    """
+    problem: Problem | None = None
+    match record.status:
+        case Status.DONE if image is None:
+            problem = Problem.IMAGE_MISSING
+        case Status.DONE if image != record.checksum:
+            problem = Problem.IMAGE_DIFFERS
+        case Status.FAILED if not record.error:
+            problem = Problem.NO_REASON
+        case Status.FAILED if image is not None and quiet:
+            problem = Problem.RESULT_LOST
+        case Status.WAITING if record.unpublished and _is_overdue(record, settings.lease, now):
+            problem = Problem.UNPUBLISHED
+        case Status.WAITING if not record.unpublished and quiet:
+            timeout = settings.resend_after * 2 ** (record.attempts - 1)
+            problem = Problem.UNANSWERED if _is_overdue(record, timeout, now) else None
+    return problem
+
+
+def _is_overdue(record: Record, timeout: float, now: datetime) -> bool:
+    return now - record.sent_at > timedelta(seconds=2 * timeout)
+
+
+def run_audit(settings: Settings) -> Iterator[Step]:
+    """Compare everything at the addresses that `settings` name; waits for servers that are not at hand."""
+    queues: dict[str, int] = {}
+    broker = Broker(settings, threading.Event())
+    database = Database(settings.database_url, threading.Event())
+    database.prepare()
+    broker.serve(lambda: queues.update({name: broker.size(name) for name in QUEUES}))
+    yield from compare(settings, database, Store(settings.target), queues)
+    database.close()
+
+
+def compare(settings: Settings, database: Database, store: Store, queues: Mapping[str, int]) -> Iterator[Step]:
+    """Compare the records with the images and the queues, in batches.
+
+    Args:
+        settings: how long a task may be unpublished, and how long unanswered.
+        database: the records.
+        store: the images.
+        queues: messages in each queue, looked up before.
+    """
+    report = Report(queues=dict(queues))
+    total, compared = database.count(), 0
+    yield Step(compared=0, records=total)
+    for uuid in database.orphaned_outbox_rows():
+        report.add(Problem.ORPHANED_OUTBOX_ROW, uuid)
+    for name in store.stale_files():
+        report.add(Problem.STALE_TEMPORARY_FILE, name)
+    for uuids in _batches(store.uuids()):
+        report.images += len(uuids)
+        known = database.statuses(uuids)
+        for each in uuids:
+            if each not in known:
+                report.add(Problem.ORPHANED_IMAGE, str(each))
+        yield Step(compared=0, records=total)
+    states: Counter[Status] = Counter()
+    quiet = queues[TASKS] == queues[RESULTS] == 0
+    after: UUID | None = None
+    while records := database.page(after):
+        now = utc_now()
+        for record, image in zip(records, _checksums(store, records), strict=True):
+            states[record.status] += 1
+            report.unpublished += record.unpublished
+            if problem := judge(record, image, quiet, now, settings):
+                report.add(problem, str(record.uuid))
+        after = records[-1].uuid
+        compared += len(records)
+        yield Step(compared=compared, records=total)
+    report.records = dict(states)
+    yield Step(compared=compared, records=total, report=report)
+
+
+def checksum(store: Store, uuid: UUID) -> str | None:
+    """Return the SHA-256 of the image of `uuid`, hexadecimal, None if there is no image."""
+    try:
+        return hashlib.sha256(store.get(uuid)).hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+def _checksums(store: Store, records: list[Record]) -> list[str | None]:
+    with ThreadPoolExecutor(READERS) as readers:
+        return list(
+            readers.map(
+                lambda each: None if each.status == Status.WAITING else checksum(store, each.uuid), records
+            )
+        )
+
+
+def _batches(uuids: Iterable[UUID]) -> Iterator[list[UUID]]:
+    rest = iter(uuids)
+    while batch := list(islice(rest, BATCH_SIZE)):
+        yield batch
