@@ -15,7 +15,7 @@ from system import System
 
 
 @pytest.mark.parametrize(
-    ("done", "failed", "seconds", "patience"),
+    ("done", "failed", "seconds", "poll_interval"),
     [
         (0, 0, 0.0, SHORTEST_LOOK),
         (1, 0, 2.0, LONGEST_LOOK),
@@ -24,9 +24,9 @@ from system import System
         (100, 0, 9.0, SHORTEST_LOOK),
     ],
 )
-def test_the_next_look_comes_after_half_of_the_time_gone_or_left(done, failed, seconds, patience):
+def test_the_next_look_comes_after_half_of_the_time_gone_or_left(done, failed, seconds, poll_interval):
     progress = Progress(total=100, done=done, failed=failed, seconds=seconds)
-    assert progress.poll_interval == pytest.approx(patience)
+    assert progress.poll_interval == pytest.approx(poll_interval)
     assert progress.finished == (done + failed == 100)
 
 

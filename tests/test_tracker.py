@@ -6,7 +6,7 @@ from oat.services.tracker import ENOUGH, FOR_FEW, SHORTEST, next_flush_interval
 
 
 @pytest.mark.parametrize(
-    ("results", "seconds", "spacing"),
+    ("results", "seconds", "flush_interval"),
     [
         pytest.param(10, 60.0, SHORTEST, id="after a pause"),
         pytest.param(5, 0.1, FOR_FEW, id="they come slowly"),
