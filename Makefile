@@ -14,15 +14,15 @@ test: .venv/develop ## install the servers the tests need, then run all tests
 	.venv/bin/python -m pytest -n 3 --dist worksteal
 
 test-vagrant: .venv/develop ## run the Vagrant environment for real, on LXC (Debian 12, root, ten minutes)
-	@tests/vagrant/run
+	@tests/deploy/vagrant/run
 
 test-container: .venv/develop ## build the container image and run the services in it (Debian 12, root, five minutes)
 	@tests/install-servers
-	@tests/container/run
+	@tests/deploy/container/run
 
 test-cluster: .venv/develop ## kill and cut off nodes of a RabbitMQ cluster under load (root, five minutes)
 	@tests/install-servers
-	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest tests/cluster
+	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest tests/deploy/cluster
 
 chaos: .venv/develop ## kill, cut off and fill up everything, at length (SEED=… repeats the same moments)
 	@tests/install-servers

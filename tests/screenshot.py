@@ -9,9 +9,9 @@ import httpx
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from conftest import CHROMIUM
+from helpers.browser import CHROMIUM
+from helpers.system import System
 from oat.constant import draw_constant
-from system import System
 
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "gallery.webp"
 

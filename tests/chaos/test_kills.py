@@ -5,13 +5,15 @@ import time
 
 import pytest
 
+from helpers.marks import embedded_and_servers
+from helpers.proxy import Proxy
+from helpers.servers import MariaDB, RabbitMQ
+from helpers.slow_tasks import slow
+from helpers.tasks import small_tasks
+from helpers.waiting import wait_until
 from oat.messaging import broker
 from oat.process import signals
 from oat.services.producer import SMALLEST
-from proxy import Proxy
-from servers import MariaDB, RabbitMQ, wait_until
-from siegel import slow
-from system import small_tasks
 
 LONG = pytest.mark.long
 
@@ -22,6 +24,7 @@ AT_WORK = {"oat-worker": "processing task", "oat-tracker": "processing result", 
     ("victims", "rounds"),
     [(tuple(AT_WORK), 4), *(pytest.param((command,), 20, marks=LONG) for command in AT_WORK)],
 )
+@embedded_and_servers
 def test_a_service_killed_at_random_moments(system, victims, rounds, rng):
     running = system.steady()
     for _ in range(rounds):
@@ -60,6 +63,7 @@ def test_a_producer_killed_between_insert_and_confirm(on_servers, proxies, momen
 
 
 @LONG
+@embedded_and_servers
 def test_two_producers_at_once_take_over_what_a_dead_one_left_unsent(system, rng, record_property):
     system.record(small_tasks(1000, rng))
     time.sleep(float(system.environment["OAT_LEASE"]))
@@ -136,6 +140,7 @@ def test_an_embedded_broker_that_loses_its_queues_gets_the_tasks_again(embedded)
 
 
 @LONG
+@embedded_and_servers
 def test_sigterm_to_everything_at_once(system, rng):
     system.produce(300)
     for _ in range(5):
@@ -163,6 +168,7 @@ def test_sigterm_while_a_server_does_not_answer(on_servers, proxies, server, fau
 
 
 @LONG
+@embedded_and_servers
 def test_sigterm_lets_the_image_in_hand_be_finished(system):
     image = slow(signals.SHUTDOWN_TIMEOUT + 1)
     worker = at_work_on(system, image)
@@ -178,6 +184,7 @@ def test_sigterm_lets_the_image_in_hand_be_finished(system):
 
 
 @LONG
+@embedded_and_servers
 def test_a_second_sigterm_ends_a_worker_at_once(system):
     image = slow(signals.SHUTDOWN_TIMEOUT + 1)
     worker = at_work_on(system, image)

@@ -4,9 +4,10 @@ import time
 
 import pytest
 
-from proxy import DOWN, UP
-from servers import HEARTBEAT, wait_until
-from siegel import slow
+from helpers.proxy import DOWN, UP
+from helpers.servers import HEARTBEAT
+from helpers.slow_tasks import slow
+from helpers.waiting import wait_until
 
 LONG = pytest.mark.long
 
