@@ -137,7 +137,7 @@ def test_surprise_me_makes_several_at_once(open_page):
         expect(page.locator(".card").nth(place).locator("img")).to_be_visible()
 
 
-def test_what_is_wrong_in_the_form_is_told_beside_its_field(open_page):
+def test_form_errors_are_shown_beside_their_fields(open_page):
     page = open_page("/create")
     open_page.expected += "|status of 422"
     page.fill("#width", "40000")
@@ -158,7 +158,7 @@ def test_paging_there_and_back(open_page):
     expect(page.locator(".card").first).to_have_attribute("data-uuid", first[0])
 
 
-def test_all_of_it_by_keyboard(open_page):
+def test_everything_works_by_keyboard(open_page):
     page = open_page("/")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -175,7 +175,7 @@ def test_all_of_it_by_keyboard(open_page):
     assert (page.locator("#cx").input_value(), page.locator("#cy").input_value()) == ("-0.79", "0.256")
 
 
-def test_send_again_and_delete(open_page, running):
+def test_retry_and_delete(open_page, running):
     uuid = next(record["uuid"] for record in running.records() if record["status"] == "failed")
     page = open_page(f"/fractals/{uuid}")
     expect(page.locator("figure")).to_contain_text("no luck")
@@ -190,7 +190,7 @@ def test_send_again_and_delete(open_page, running):
     assert httpx.get(f"{running.url}/v1/fractals/{uuid}").status_code == 404
 
 
-def test_the_system_shows_what_is_stuck(chromium, tmp_path):
+def test_the_system_page_warns_without_a_worker(chromium, tmp_path):
     with System(tmp_path) as system:
         system.url = system.gallery()
         page = chromium.new_page()
@@ -219,7 +219,7 @@ def test_phone_desktop_and_accessibility(open_page, running, path, scheme, viewp
     assert [v["id"] for v in violations if v["impact"] in ("serious", "critical")] == []
 
 
-def test_everything_can_be_read_without_scripts(open_page, running):
+def test_every_page_works_without_scripts(open_page, running):
     page = open_page("/", java_script_enabled=False)
     expect(page.locator(".card")).to_have_count(24)
     page.get_by_role("link", name="Older").click()

@@ -113,7 +113,7 @@ def differently(channel, what):
 
 
 @pytest.mark.parametrize("what", ["queue", pytest.param("exchange", marks=pytest.mark.long)])
-def test_what_is_declared_differently_is_a_clear_error(on_servers, what):
+def test_queues_declared_differently_are_a_clear_error(on_servers, what):
     on_servers.produce(300)
     with on_servers.amqp() as connection:
         differently(connection.channel(), what)

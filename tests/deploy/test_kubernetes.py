@@ -23,7 +23,7 @@ def test_the_kubernetes_manifests_are_valid(path):
             kubernetes_validate.validate(document, "1.33", strict=True)
 
 
-def test_what_the_manifests_name_is_there():
+def test_references_between_the_manifests():
     found = {(document["kind"], document["metadata"]["name"]): document
              for path in MANIFESTS for document in documents(path) if "metadata" in document}  # fmt: skip
     [trigger] = found["ScaledObject", "worker"]["spec"]["triggers"]

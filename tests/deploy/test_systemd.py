@@ -36,7 +36,7 @@ def test_units_are_valid_and_confined(units, unit):
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_what_systemd_starts_says_that_it_is_at_work(units, unit, tmp_path):
+def test_units_notify_systemd_when_ready(units, unit, tmp_path):
     lines = (units / "etc/systemd/system" / unit.replace("@1", "@")).read_text().splitlines()
     assert "Type=notify" in lines
     [command] = [line.partition("=/opt/oat/bin/")[2] for line in lines if line.startswith("ExecStart=")]

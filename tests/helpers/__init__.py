@@ -6,4 +6,4 @@ import pytest
 
 HELPERS = Path(__file__).parent
 
-pytest.register_assert_rewrite("helpers")
+pytest.register_assert_rewrite(*(f"helpers.{name}" for name in ("gallery", "pixels", "processes", "system")))

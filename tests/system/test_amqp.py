@@ -16,7 +16,7 @@ def get(channel, queue):
 
 
 @pytest.mark.parametrize("queue_type", ["classic", "quorum"])
-def test_a_bare_amqp_client_sends_the_specs_eight_fields_and_is_answered(vhost, tmp_path, queue_type):
+def test_a_bare_amqp_client_sends_the_specs_eight_fields_and_gets_a_result(vhost, tmp_path, queue_type):
     """It may also declare classic queues itself; a quorum queue it takes as it is there."""
     with System(tmp_path, vhost, OAT_QUEUE_TYPE=queue_type) as system:
         connection = system.amqp()
@@ -43,7 +43,7 @@ def test_a_bare_amqp_client_sends_the_specs_eight_fields_and_is_answered(vhost, 
         terminate(worker)
 
 
-def test_bad_tasks_are_dead_letters_with_a_reason_and_the_worker_goes_on(on_servers):
+def test_invalid_tasks_are_dead_lettered_with_a_reason(on_servers):
     import pickle  # noqa: PLC0415 (only here)
 
     on_servers.produce(2)

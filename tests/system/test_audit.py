@@ -13,7 +13,7 @@ from helpers.waiting import wait_until
 
 
 @embedded_and_servers
-def test_an_operator_is_told_what_does_not_add_up(system):
+def test_audit_reports_every_problem(system):
     system.produce(20)
     services = system.start("oat-worker"), system.start("oat-tracker")
     system.wait_for(20)
@@ -49,7 +49,7 @@ def test_an_operator_is_told_what_does_not_add_up(system):
     assert "the image is missing: restore the file" in told
 
 
-def test_over_the_api_and_what_it_advises_mends(tmp_path):
+def test_audit_over_the_api_and_its_remedies_work(tmp_path):
     with System(tmp_path, OAT_API_TOKEN=TOKEN, OAT_PUBLIC_READING="true") as system:
         system.start("oat-worker")
         system.start("oat-tracker")

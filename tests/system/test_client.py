@@ -61,7 +61,7 @@ def test_everything_from_create_to_delete(tmp_path, how):
         system.audit(1)
 
 
-def test_what_is_wrong_is_one_clear_line(tmp_path):
+def test_an_error_is_one_line(tmp_path):
     with System(tmp_path) as system:
         url = f"http://127.0.0.1:{free_port()}"
         assert url in fails(system, "list", "--api-url", url)
@@ -78,7 +78,7 @@ def test_the_token_is_sent_and_asked_for(tmp_path):
         assert "OAT_API_TOKEN" in fails(system, "list", "--api-url", url)
 
 
-def test_without_a_broker_what_is_created_is_recorded(tmp_path):
+def test_without_a_broker_a_created_fractal_is_recorded(tmp_path):
     with System(tmp_path, f"amqp://guest:guest@127.0.0.1:{free_port()}//") as system:
         done = system.call("oat", "create", *SMALL)
         assert done.returncode == 0, done.stderr

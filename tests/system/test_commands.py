@@ -27,7 +27,7 @@ from helpers.waiting import free_port, wait_until
         (["oat", "run", "--tasks", "0"], 2, "--tasks"),
     ],
 )
-def test_a_mistake_is_one_clear_line(tmp_path, command, status, complaint):
+def test_a_usage_error_is_one_line(tmp_path, command, status, complaint):
     with System(tmp_path) as system:
         done = system.call(*command)
     assert done.returncode == status

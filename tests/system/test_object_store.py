@@ -11,7 +11,7 @@ from helpers.system import System
 from helpers.waiting import wait_until
 
 
-def test_the_whole_system_on_a_bucket(bucket, tmp_path):
+def test_the_services_on_a_bucket(bucket, tmp_path):
     with System(tmp_path, OAT_TARGET=bucket) as system:
         worker, tracker = system.start("oat-worker"), system.start("oat-tracker")
         system.produce(30)
@@ -51,7 +51,7 @@ def test_a_store_that_is_not_there_yet_is_waited_for(mortal_store, tmp_path):
         system.audit(10)
 
 
-def test_a_store_that_dies_in_the_middle_costs_nothing(mortal_store, vhost, mariadb, tmp_path):
+def test_a_killed_object_store_loses_nothing(mortal_store, vhost, mariadb, tmp_path):
     mortal_store.start()
     target = f"s3://{SeaweedFS.BUCKET}/outage"
     with System(tmp_path, vhost, mariadb.database(uuid4().hex[:8]), OAT_TARGET=target) as system:
@@ -68,7 +68,7 @@ def test_a_store_that_dies_in_the_middle_costs_nothing(mortal_store, vhost, mari
         assert "secretsecret@" not in worker.log.read_text()
 
 
-def test_a_directory_does_without_the_library_of_object_stores(tmp_path):
+def test_a_directory_does_not_load_obstore(tmp_path):
     code = (
         "import sys; from oat.storage import Store; Store(sys.argv[1]).prepare(); "
         "sys.exit('obstore' in sys.modules)"

@@ -82,7 +82,7 @@ def test_two_workers_and_two_trackers_share_the_load(on_servers):
     assert sum(log.count("processing result") for log in logs[2:]) == 200
 
 
-def test_a_stop_in_the_middle_loses_nothing(system):
+def test_sigterm_in_the_middle_loses_nothing(system):
     for _ in range(3):
         system.produce(300)
         worker, tracker = system.start("oat-worker"), system.start("oat-tracker")
@@ -110,7 +110,7 @@ def test_a_killed_workers_tasks_are_rendered_by_another(system):
 
 
 @embedded_and_servers
-def test_tasks_behind_a_slow_image_are_given_to_others(system):
+def test_tasks_behind_a_slow_image_are_requeued_for_other_workers(system):
     """A worker that has tiny tasks holds many of them, but keeps none from the others for long."""
     busy = system.start("oat-worker", "--threads", 1)
     system.produce(300)
@@ -127,7 +127,7 @@ def test_tasks_behind_a_slow_image_are_given_to_others(system):
     assert not (system.images / f"{slow.uuid}.png").exists()
 
 
-def test_what_a_dead_producer_had_recorded_is_sent_by_the_next_one(on_servers):
+def test_a_killed_producers_tasks_are_published_by_the_next(on_servers):
     on_servers.produce(3)
     with on_servers.engine.begin() as connection:
         connection.exec_driver_sql("INSERT INTO outbox SELECT uuid, '2020-01-01' FROM fractals")

@@ -32,7 +32,7 @@ def images(system):
     return len(list(system.images.glob("*.png")))
 
 
-def test_another_worker_takes_the_place_of_one_that_is_killed(tmp_path):
+def test_a_killed_worker_is_replaced(tmp_path):
     with System(tmp_path, OAT_RESEND_AFTER="1") as system:
         process = system.start("oat", "run", "--tasks", 300)
         for _ in range(2):
@@ -47,7 +47,7 @@ def test_another_worker_takes_the_place_of_one_that_is_killed(tmp_path):
         system.audit(300)
 
 
-def test_the_worker_ends_with_the_one_who_started_it(tmp_path):
+def test_the_worker_ends_with_its_parent(tmp_path):
     with System(tmp_path) as system:
         process = system.start("oat", "run", "--tasks", 1000)
         worker = worker_of(process)
@@ -58,7 +58,7 @@ def test_the_worker_ends_with_the_one_who_started_it(tmp_path):
 
 @pytest.mark.usefixtures("default_sigint")
 @pytest.mark.parametrize("moment", ["while it starts", "at work"])
-def test_a_ctrl_c_ends_both_and_only_says_so(tmp_path, moment):
+def test_ctrl_c_ends_both_processes_without_a_traceback(tmp_path, moment):
     with System(tmp_path) as system:
         process = system.start("oat", "run", "--tasks", 1000)
         worker = worker_of(process)
@@ -73,7 +73,7 @@ def test_a_ctrl_c_ends_both_and_only_says_so(tmp_path, moment):
         assert not list(system.images.glob(".*"))
 
 
-def test_a_second_signal_ends_it_although_its_worker_does_not_answer(tmp_path):
+def test_a_second_signal_ends_the_run_although_its_worker_is_stopped(tmp_path):
     with System(tmp_path) as system:
         log = tmp_path / "run.log"
         process = system.start("oat", "run", "--tasks", 1000, "--log-file", log)
@@ -90,7 +90,7 @@ def test_a_second_signal_ends_it_although_its_worker_does_not_answer(tmp_path):
 
 
 @pytest.mark.usefixtures("default_sigint")
-def test_a_ctrl_c_while_the_database_is_silent_ends_it(mariadb, tmp_path):
+def test_ctrl_c_ends_the_run_while_the_database_is_silent(mariadb, tmp_path):
     proxy = Proxy(mariadb.port)
     url = mariadb.database(uuid4().hex[:8]).replace(f":{mariadb.port}/", f":{proxy.port}/")
     with System(tmp_path, None, url) as system:
@@ -102,7 +102,7 @@ def test_a_ctrl_c_while_the_database_is_silent_ends_it(mariadb, tmp_path):
         assert process.returncode == 130
 
 
-def test_what_no_other_worker_would_survive_ends_the_run(tmp_path):
+def test_a_permanent_error_of_the_worker_ends_the_run(tmp_path):
     settings = Settings(broker_url="carrier-pigeon:", target=str(tmp_path))
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with pytest.raises(PermanentError, match="exit code 1"):
@@ -111,7 +111,7 @@ def test_what_no_other_worker_would_survive_ends_the_run(tmp_path):
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == blocked
 
 
-def test_oat_run_renders_what_it_was_asked_for_and_shows_it(tmp_path):
+def test_oat_run_renders_its_tasks_and_makes_a_contact_sheet(tmp_path):
     with System(tmp_path) as system:
         for total in (5, 10):
             done = system.call("oat", "run", "--tasks", 5)

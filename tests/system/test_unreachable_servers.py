@@ -47,7 +47,7 @@ def test_a_stop_while_the_database_is_away_is_no_failure(tmp_path):
 
 
 @pytest.mark.parametrize("server", ["rabbitmq", "mariadb"])
-def test_a_wrong_password_is_one_clear_line(server, rabbitmq, mariadb, tmp_path):
+def test_a_wrong_password_is_one_line(server, rabbitmq, mariadb, tmp_path):
     broker_url = rabbitmq.url.replace("guest@", "wrong@") if server == "rabbitmq" else None
     database_url = f"mysql+pymysql://tutorial:wrong@127.0.0.1:{mariadb.port}/x" if server == "mariadb" else None
     with System(tmp_path, broker_url, database_url) as system:

@@ -42,7 +42,7 @@ def test_a_given_constant_is_kept_and_unknown_fields_are_ignored():
 @given(st.builds(Task, uuid=st.uuids(), width=st.integers(2, 9), height=st.integers(2, 9),
                  iterations=st.integers(1, 9), xa=st.floats(-9, -1), xb=st.floats(0, 9), ya=st.floats(-9, -1),
                  yb=st.floats(0, 9), cx=st.floats(-2, 2), cy=st.floats(-2, 2)))  # fmt: skip
-def test_a_task_survives_the_wire(task):
+def test_a_task_is_the_same_after_serialization(task):
     assert parse_task(task.to_json(), LIMITS) == task
 
 
@@ -63,7 +63,7 @@ def test_a_missing_field_is_named_and_the_uuid_known(field):
         {"cx": 0.5}, {"cy": 0.5}, {"cx": math.nan, "cy": 0},
     ],
 )  # fmt: skip
-def test_what_is_out_of_range_is_refused_with_its_uuid(changes):
+def test_a_task_out_of_range_is_invalid_and_its_uuid_known(changes):
     try:
         message = body(**changes)
     except ValueError:  # json will not write so many digits
@@ -81,13 +81,13 @@ def test_what_is_out_of_range_is_refused_with_its_uuid(changes):
         body(uuid=...), body(uuid="../../etc/passwd"), body(uuid=7), body(uuid=None), b"[" * 30_000, b" " * 70_000,
     ],
 )  # fmt: skip
-def test_what_names_no_uuid_is_refused_without_one(message):
+def test_a_message_without_a_uuid_is_invalid(message):
     with pytest.raises(InvalidMessageError) as refusal:
         parse_task(message, LIMITS)
     assert refusal.value.uuid is None
 
 
-def test_an_ample_result_and_a_failure():
+def test_a_result_and_a_failure():
     good = Result(uuid=uuid4(), duration=0.5, checksum="0" * 64, size=9, worker="w")
     bad = Result(uuid=uuid4(), error="disk full")
     assert parse_result(good.to_json()) == good
@@ -100,7 +100,7 @@ def test_an_ample_result_and_a_failure():
      {"duration": math.nan}, {"size": -1}, {"worker": "w" * 300}, {"worker": "w\0"}, {"error": "\0"},
      {"worker": "\n\0"}, {"error": ""}, {"uuid": "/tmp/x"}],
 )  # fmt: skip
-def test_a_bad_result_is_refused(changes):
+def test_an_invalid_result(changes):
     fields = {"uuid": SPEC["uuid"], "duration": 1.0, "checksum": "0" * 64} | changes
     with pytest.raises(InvalidMessageError):
         parse_result(json.dumps({name: value for name, value in fields.items() if value is not ...}))

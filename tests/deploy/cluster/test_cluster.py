@@ -155,7 +155,7 @@ def system(network, nodes, tmp_path):
 
 
 @pytest.mark.timeout(900)
-def test_a_killed_node_and_a_partition_cost_nothing(system, nodes, network):
+def test_a_killed_node_and_a_partition_lose_nothing(system, nodes, network):
     seed = os.environ.get("CHAOS_SEED") or str(random.randrange(10**6))
     rng = random.Random(seed)
     killed_at, cut_off_at, cut_off_for = rng.randrange(50, 600), rng.randrange(50, 600), rng.uniform(0, 15)

@@ -1,7 +1,7 @@
 """The container image, run for real: the services of `deploy/compose.yaml`, under the restrictions that it names.
 
-`tests/deploy/container/run`, that is `make test-container`, builds the image. RabbitMQ and MariaDB are private ones of
-this machine: what is not run is the compose file as a whole, with their public images.
+`tests/deploy/container/run`, that is `make test-container`, builds the image. RabbitMQ and MariaDB are private
+ones of this machine: what is not run is the compose file as a whole, with their public images.
 """
 
 import json

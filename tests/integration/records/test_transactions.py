@@ -35,7 +35,7 @@ def two_trackers(request):
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_a_failure_that_another_tracker_has_an_image_for_by_now_does_not_count(two_trackers, others):
+def test_a_failure_is_ignored_if_another_tracker_has_just_recorded_the_image(two_trackers, others):
     first, meanwhile = two_trackers
     tasks = some_tasks(1 + others)
     first.record(tasks)
@@ -49,7 +49,7 @@ def test_a_failure_that_another_tracker_has_an_image_for_by_now_does_not_count(t
 
 
 @pytest.mark.parametrize("attempts", [1, MAX_ATTEMPTS])
-def test_what_another_tracker_has_an_answer_to_by_now_is_neither_sent_again_nor_given_up(two_trackers, attempts):
+def test_a_task_that_another_tracker_has_just_finished_is_not_resent(two_trackers, attempts):
     first, meanwhile = two_trackers
     [task] = some_tasks(1)
     first.record([task])
@@ -62,9 +62,7 @@ def test_what_another_tracker_has_an_answer_to_by_now_is_neither_sent_again_nor_
     assert first.overdue_tasks(lease=60) == []
 
 
-def test_a_connection_that_the_server_gave_up_in_an_idle_moment_is_renewed_without_a_word(
-    mariadb, monkeypatch, caplog
-):
+def test_an_idle_connection_closed_by_the_server_is_reopened_silently(mariadb, monkeypatch, caplog):
     url = mariadb.database(uuid4().hex[:8])
     monkeypatch.setattr("oat.records.engine.FORGOTTEN_AFTER", 2)
     database = Database(url, threading.Event())

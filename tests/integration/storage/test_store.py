@@ -20,7 +20,7 @@ def test_a_prefix_is_a_store_of_its_own(bucket):
     assert Store(f"{bucket}/inner").get(uuid) == b"image"
 
 
-def test_an_image_is_served_as_one(bucket):
+def test_an_object_has_the_content_type_of_an_image(bucket):
     import obstore  # noqa: PLC0415 (only here)
 
     uuid = uuid4()
@@ -37,25 +37,23 @@ def test_an_image_is_served_as_one(bucket):
         ("AWS_ACCESS_KEY_ID", None, "Missing AccessKeyId"),
     ],
 )
-def test_credentials_that_do_not_fit_are_a_setting_to_change(
-    bucket, tmp_path, monkeypatch, variable, value, reason
-):
+def test_wrong_credentials_are_a_settings_error(bucket, tmp_path, monkeypatch, variable, value, reason):
     if value:
         monkeypatch.setenv(variable, value)
     else:
         monkeypatch.delenv(variable)
-    has_one_clear_line(bucket, tmp_path, reason)
+    assert_one_line(bucket, tmp_path, reason)
 
 
-def test_no_credentials_are_a_setting_to_change(bucket, tmp_path, monkeypatch):
+def test_missing_credentials_are_a_settings_error(bucket, tmp_path, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     # Where a machine of a cloud would get some: nobody there to ask.
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{free_port()}")
-    has_one_clear_line(bucket, tmp_path, "set AWS_ACCESS_KEY_ID")
+    assert_one_line(bucket, tmp_path, "set AWS_ACCESS_KEY_ID")
 
 
-def has_one_clear_line(bucket, tmp_path, reason):
+def assert_one_line(bucket, tmp_path, reason):
     with pytest.raises(SettingsError, match=reason) as caught:
         Store(bucket).prepare()
     assert bucket in str(caught.value)

@@ -11,7 +11,7 @@ from helpers.gallery import SMALL, create, finished, mark_failed, problem
 from helpers.system import System
 
 
-def test_what_is_created_is_rendered_and_can_be_had(running, api):
+def test_a_created_fractal_is_rendered_and_can_be_downloaded(running, api):
     answer = api.post("/v1/fractals", json=SMALL | {"cx": -0.8, "cy": 0.156})
     [fractal] = answer.json()["fractals"]
     assert answer.headers["location"] == f"/v1/fractals/{fractal['uuid']}"
@@ -26,7 +26,7 @@ def test_what_is_created_is_rendered_and_can_be_had(running, api):
     assert len(image.content) == done["size"]
 
 
-def test_every_parameter_may_be_left_open(api):
+def test_every_parameter_is_optional(api):
     assert len(api.post("/v1/fractals").json()["fractals"]) == 1
     several = create(api, count=5)
     assert len({fractal["uuid"] for fractal in several}) == 5
@@ -81,7 +81,7 @@ def test_delete_and_retry(running, api):
     assert not list((running.folder / "data" / "oat").rglob(f"{uuid}*"))
 
 
-def test_what_is_still_waiting_has_no_image_and_cannot_be_deleted(tmp_path):
+def test_a_waiting_fractal_has_no_image_and_cannot_be_deleted(tmp_path):
     with System(tmp_path) as system, httpx.Client(base_url=system.gallery()) as api:
         [fractal] = create(api)
         assert "waiting" in problem(api.get(f"/v1/fractals/{fractal['uuid']}/image"), 404)
@@ -106,14 +106,14 @@ def test_what_is_still_waiting_has_no_image_and_cannot_be_deleted(tmp_path):
         ("x", ["body"]),
     ],
 )
-def test_a_wrong_wish_is_a_problem_that_names_the_field(api, parameters, fields):
+def test_an_invalid_request_names_the_field(api, parameters, fields):
     problem(api.post("/v1/fractals", json=parameters), 422, *fields)
 
 
 @pytest.mark.parametrize(
     "body", [b"{", b'{"cx": 1e999, "cy": 1}', b'{"cx": NaN, "cy": 0}', b"\xff\xfe", b"[" * 50_000]
 )
-def test_what_is_not_json_is_a_problem(api, body):
+def test_a_body_that_is_not_json_is_rejected(api, body):
     answer = api.post("/v1/fractals", content=body, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422)
     assert answer.headers["content-type"] == "application/problem+json"
@@ -131,7 +131,7 @@ def test_what_is_not_json_is_a_problem(api, body):
         "older=" + "9" * 20 + "_" + "bc951403-8ad4-4833-ba76-8bac29941c5c",
     ],
 )
-def test_a_wrong_query_is_a_problem_that_names_the_field(api, query):
+def test_an_invalid_query_names_the_field(api, query):
     problem(api.get(f"/v1/fractals?{query}"), 422, query.partition("=")[0])
 
 

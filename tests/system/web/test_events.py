@@ -29,7 +29,7 @@ def events(url, got, wanted, last_id=None):
                 return
 
 
-def test_events_tell_what_is_recorded_and_what_is_done(running, api):
+def test_events_of_recorded_and_finished_fractals(running, api):
     got = []
     stop = threading.Event()
 
@@ -55,7 +55,7 @@ def test_events_tell_what_is_recorded_and_what_is_done(running, api):
     assert next(event["id"] for event in again if "id" in event) > numbers[0]
 
 
-def test_a_crowd_watches_and_the_pipeline_goes_on(running):
+def test_200_event_streams_and_50_requests_a_second(running):
     """200 streams hear of every picture, 50 requests a second are answered, and all images are made."""
     host, port = running.url.removeprefix("http://").split(":")
     pages = ("/", "/v1/fractals", "/v1/statistics", "/system", "/v1/fractals?status=done&limit=24")
@@ -97,7 +97,7 @@ def test_a_crowd_watches_and_the_pipeline_goes_on(running):
     assert done >= set(wanted)
 
 
-def test_a_stop_ends_the_streams(tmp_path):
+def test_sigterm_ends_the_event_streams(tmp_path):
     with System(tmp_path) as system:
         url = system.gallery()
         got = []

@@ -9,7 +9,7 @@ from helpers.gallery import SMALL, problem, raw
 from helpers.system import System
 
 
-def test_a_long_request_is_refused_however_it_comes(running, api):
+def test_a_body_above_the_limit_is_rejected(running, api):
     long = b'{"width":' + b" " * 70_000 + b"24}"
     headers = {"content-type": "application/json"}
     problem(api.post("/v1/fractals", content=long, headers=headers), 413)
@@ -29,13 +29,13 @@ def test_a_long_request_is_refused_however_it_comes(running, api):
     ],
     ids=["header", "headers", "query", "extension", "trailers"],
 )  # fmt: skip
-def test_a_request_without_end_is_cut_off(running, api, parameters):
+def test_an_endless_request_is_cut_off(running, api, parameters):
     answer = raw(running.url, parameters)
     assert re.match(rb"HTTP/1.1 4|it hung up", answer), answer[:300]
     assert api.get("/healthz").status_code == 200
 
 
-def test_too_many_requests_are_told_when_to_come_back(tmp_path):
+def test_rate_limits(tmp_path):
     with System(tmp_path, OAT_READ_RATE="30/minute", OAT_WRITE_RATE="2/minute") as system:
         url = system.gallery()
         answers = [httpx.post(f"{url}/v1/fractals", json=SMALL) for _ in range(3)]

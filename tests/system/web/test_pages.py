@@ -5,13 +5,13 @@ import re
 from helpers.gallery import SMALL, create, finished, mark_failed
 
 
-def test_a_wrong_state_is_a_page_that_says_so(api):
+def test_an_invalid_status_shows_an_error_page(api):
     page = api.get("/?status=DONE", headers={"accept": "text/html"})
     assert page.status_code == 422
     assert '<p class="notice">status: Input should be' in page.text
 
 
-def test_static_files_are_sent_once(api):
+def test_static_files_are_cached(api):
     first = api.get("/static/app.js")
     again = api.get("/static/app.js", headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")

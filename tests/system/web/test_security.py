@@ -16,7 +16,7 @@ from helpers.waiting import free_port
     ["x", "0", "..%2f..%2fetc%2fpasswd", "....//etc/passwd", "%00", "a" * 5000, "'; DROP TABLE fractals; --",
      "00000000-0000-0000-0000-00000000000g", "../v1/statistics/../../etc", "%2e%2e%2f%2e%2e"],
 )  # fmt: skip
-def test_a_hostile_name_is_a_clean_refusal(api, name):
+def test_hostile_names_are_rejected(api, name):
     for path in ("/v1/fractals/{}", "/v1/fractals/{}/image", "/v1/fractals/{}/thumbnail", "/fractals/{}",
                  "/static/{}", "/static/swagger/{}"):  # fmt: skip
         answer = api.get(path.format(name))
@@ -28,7 +28,7 @@ def test_a_hostile_name_is_a_clean_refusal(api, name):
     "path",
     ["/../../../../etc/passwd", "/static/../../settings.py", "//etc/passwd", "/static//etc/passwd", "/%2e%2e/"],
 )
-def test_no_path_leaves_the_folders(running, path):
+def test_path_traversal_is_rejected(running, path):
     answer = raw(running.url, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 404")
     assert b"root:" not in answer
@@ -51,12 +51,12 @@ def test_every_answer_has_the_security_headers(api):
     "headers",
     [{"origin": "http://elsewhere.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}],
 )
-def test_another_site_cannot_have_a_browser_change_anything(api, headers):
+def test_cross_site_requests_change_nothing(api, headers):
     problem(api.post("/v1/fractals", json=SMALL, headers=headers), 403)
     assert api.post("/create", data={"count": "1"}, headers=headers).status_code == 403
 
 
-def test_a_foreign_name_for_this_machine_is_refused(api):
+def test_a_foreign_host_name_is_rejected(api):
     problem(api.get("/v1/statistics", headers={"host": "elsewhere.example"}), 421)
 
 

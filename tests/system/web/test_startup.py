@@ -9,7 +9,7 @@ from helpers.system import System
 from helpers.waiting import free_port, wait_until
 
 
-def test_without_a_broker_tasks_are_recorded_and_sent_later(rabbitmq, tmp_path):
+def test_without_a_broker_tasks_are_recorded_and_published_later(rabbitmq, tmp_path):
     from servers import RabbitMQ  # noqa: PLC0415 (only here)
 
     port = free_port()
@@ -41,7 +41,7 @@ def test_without_a_broker_tasks_are_recorded_and_sent_later(rabbitmq, tmp_path):
             server.stop()
 
 
-def test_a_database_that_is_away_is_a_problem_soon(tmp_path):
+def test_an_unreachable_database_is_a_503(tmp_path):
     url = f"mysql+pymysql://tutorial:secretsecret@127.0.0.1:{free_port()}/tutorial"
     with System(tmp_path, None, url) as system:
         process = system.start("oat", "web", "--port", 0)
@@ -59,7 +59,7 @@ def test_a_database_that_is_away_is_a_problem_soon(tmp_path):
         (["run", "--port", "-1"], 2, "--port"),
     ],
 )
-def test_a_mistake_is_one_clear_line(tmp_path, arguments, status, complaint):
+def test_a_usage_error_is_one_line(tmp_path, arguments, status, complaint):
     with System(tmp_path) as system:
         done = system.call("oat", *arguments)
     assert done.returncode == status
@@ -67,7 +67,7 @@ def test_a_mistake_is_one_clear_line(tmp_path, arguments, status, complaint):
     assert "Traceback" not in done.stderr
 
 
-def test_a_port_in_use_is_one_clear_line(running, tmp_path):
+def test_a_port_in_use_is_one_line(running, tmp_path):
     port = running.url.rpartition(":")[2]
     with System(tmp_path) as system:
         done = system.call("oat", "web", "--port", port)

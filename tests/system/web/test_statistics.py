@@ -26,7 +26,7 @@ def test_statistics_add_up(running, api):
     assert 'oat_messages{queue="tasks"} 0.0' in metrics
 
 
-def test_unacknowledged_is_what_a_worker_holds(on_servers):
+def test_unacknowledged_counts_prefetched_tasks(on_servers):
     url = on_servers.gallery()
     httpx.post(f"{url}/v1/fractals", json={"count": 4, "width": 16, "height": 16}).raise_for_status()
     wait_until(lambda: httpx.get(f"{url}/v1/statistics").json()["queued"] == 4, "four tasks in the queue")

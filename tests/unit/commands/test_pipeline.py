@@ -15,7 +15,7 @@ from oat.commands.pipeline import LONGEST_LOOK, SHORTEST_LOOK, Progress
         (100, 0, 9.0, SHORTEST_LOOK),
     ],
 )
-def test_the_next_look_comes_after_half_of_the_time_gone_or_left(done, failed, seconds, patience):
+def test_the_poll_interval_is_half_of_the_time_gone_or_left(done, failed, seconds, patience):
     progress = Progress(total=100, done=done, failed=failed, seconds=seconds)
     assert progress.poll_interval == pytest.approx(patience)
     assert progress.finished == (done + failed == 100)

@@ -34,7 +34,7 @@ def take(broker, prefetch, count):
     return taken
 
 
-def test_two_takers_share_what_was_published_together(tmp_path):
+def test_two_consumers_share_a_batch(tmp_path):
     publish(tmp_path, 10)
     files = sorted((tmp_path / TASKS).iterdir())
     assert len(files) == -(-10 // TOGETHER)
@@ -50,13 +50,13 @@ def test_two_takers_share_what_was_published_together(tmp_path):
     assert bodies == [[b"%d" % n for n in range(TOGETHER)], [b"%d" % n for n in range(TOGETHER, 10)]]
 
 
-def test_a_message_can_be_read_where_it_lies(tmp_path):
+def test_a_message_is_readable_json_in_its_file(tmp_path):
     publish(tmp_path, 1)
     [file] = (tmp_path / TASKS).iterdir()
     assert json.loads(file.read_text())[0]["body"] == "0"
 
 
-def test_what_nobody_settled_comes_back_and_each_may_go_to_another(tmp_path):
+def test_unacknowledged_messages_are_requeued_one_by_one(tmp_path):
     publish(tmp_path, TOGETHER)
     in_session(tmp_path, lambda broker: take(broker, 1, TOGETHER))
     assert len(list((tmp_path / TASKS).iterdir())) == TOGETHER
@@ -69,7 +69,7 @@ def test_what_nobody_settled_comes_back_and_each_may_go_to_another(tmp_path):
     in_session(tmp_path, settle_one)
 
 
-def test_what_comes_back_goes_in_front_of_the_others(tmp_path):
+def test_requeued_messages_go_to_the_head_of_the_queue(tmp_path):
     publish(tmp_path, 3 * TOGETHER)
 
     def take_one_twice(broker):
@@ -84,7 +84,7 @@ def test_what_comes_back_goes_in_front_of_the_others(tmp_path):
     in_session(tmp_path, take_one_twice)
 
 
-def test_what_is_half_written_by_a_killed_process_is_removed(tmp_path):
+def test_partial_files_of_a_killed_process_are_removed(tmp_path):
     publish(tmp_path, 1)
     code = "from oat.process import temporary_name; print(temporary_name('x.part'))"
     name = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
@@ -94,7 +94,7 @@ def test_what_is_half_written_by_a_killed_process_is_removed(tmp_path):
     assert [file.suffix for file in (tmp_path / TASKS).iterdir()] == [".json"]
 
 
-def test_the_files_of_others_are_left_alone(tmp_path):
+def test_foreign_files_are_left_alone(tmp_path):
     (tmp_path / TASKS).mkdir()
     strangers = [tmp_path / "notes.txt", tmp_path / TASKS / "notes.txt", tmp_path / TASKS / "notes-1.json"]
     for stranger in strangers:
@@ -106,7 +106,7 @@ def test_the_files_of_others_are_left_alone(tmp_path):
     assert all(stranger.exists() for stranger in strangers)
 
 
-def test_a_file_that_holds_no_messages_stops_nobody(tmp_path):
+def test_an_unreadable_file_does_not_stop_a_consumer(tmp_path):
     publish(tmp_path, 1)
     [file] = (tmp_path / TASKS).iterdir()
     file.with_name("0-broken-1.json").write_text("{")

@@ -29,7 +29,7 @@ def test_a_forked_process_uses_names_of_its_own():
         assert not {temporary_name("x"), unique_name()} & set(names.read().split())
 
 
-def test_only_what_nobody_writes_any_more_is_left_over(tmp_path):
+def test_only_files_of_dead_writers_are_stale(tmp_path):
     dead, mine = name_made_by_another("x.part"), temporary_name("x.part")
     _, host, process, *rest = dead.split(".")
     pid = int(process.split("-")[0])

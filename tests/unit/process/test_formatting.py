@@ -3,7 +3,7 @@
 from oat.process.formatting import number, seconds, size
 
 
-def test_how_values_look():
+def test_formatted_values():
     assert [seconds(value) for value in (None, 0.0004, 0.02, 1.5, 300)] == [
         "–",
         "0.40 ms",

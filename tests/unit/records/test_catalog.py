@@ -95,7 +95,7 @@ def test_a_record_has_all_its_fields(catalog):
         catalog.get(uuid4())
 
 
-def test_counts_unsent_and_what_was_finished(catalog):
+def test_counts_outbox_backlog_and_finished(catalog):
     uuids = record(catalog, 5)
     catalog.apply([Result(uuid=uuids[0], **DONE), Result(uuid=uuids[1], error="no")])
     assert catalog.counts() == {Status.WAITING: 3, Status.DONE: 1, Status.FAILED: 1}
@@ -107,7 +107,7 @@ def test_counts_unsent_and_what_was_finished(catalog):
     assert catalog.finished(-60, 10) == []
 
 
-def test_news_are_what_was_recorded_or_finished_since(catalog):
+def test_news_are_records_created_or_finished_since(catalog):
     uuids = record(catalog, 3)
     assert {each.uuid for each in catalog.news(utc_now() - timedelta(minutes=1), 10)} == set(uuids)
     since = utc_now()
@@ -115,7 +115,7 @@ def test_news_are_what_was_recorded_or_finished_since(catalog):
     assert [each.uuid for each in catalog.news(since, 10)] == [uuids[0]]
 
 
-def test_only_what_has_failed_can_be_sent_again(catalog):
+def test_only_failed_records_can_be_retried(catalog):
     done, failed, waiting = record(catalog, 3)
     catalog.apply([Result(uuid=done, **DONE), Result(uuid=failed, error="no")])
     catalog.mark_published([done, failed, waiting])
@@ -130,7 +130,7 @@ def test_only_what_has_failed_can_be_sent_again(catalog):
     assert [task.uuid for task in catalog.overdue_tasks(-1)] == [failed]
 
 
-def test_what_is_waiting_cannot_be_deleted_and_the_rest_only_once(catalog):
+def test_waiting_records_cannot_be_deleted_and_others_only_once(catalog):
     done, waiting = record(catalog, 2)
     catalog.apply([Result(uuid=done, **DONE)])
     with pytest.raises(ConflictError):

@@ -28,7 +28,7 @@ def database(database_url):
     opened.close()
 
 
-def test_the_tables_are_those_of_the_code(database, database_url):
+def test_the_migrations_make_the_tables_of_the_code(database, database_url):
     engine = sa.create_engine(database_url)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
@@ -70,7 +70,7 @@ def test_a_table_of_someone_else_and_a_newer_version_are_refused(database_url):
     engine.dispose()
 
 
-def test_a_recorded_task_is_owed_until_it_is_settled(database):
+def test_a_recorded_task_is_overdue_until_it_is_marked_published(database):
     tasks = some_tasks(5)
     database.record(tasks)
     assert database.overdue_tasks(lease=60) == []
@@ -111,7 +111,7 @@ def test_each_of_many_results_goes_to_its_own_record(database, count):
         assert (record.checksum, record.error) == (result.checksum, result.error)
 
 
-def test_who_is_not_answered_is_sent_again_with_growing_patience_and_given_up_at_last(database):
+def test_a_task_without_a_result_is_resent_with_backoff_and_fails_at_last(database):
     [task] = some_tasks(1)
     database.record([task])
     assert database.resend_lost(-1, queue_empty=True) == (0, 0)  # still in the outbox: unpublished
@@ -129,7 +129,7 @@ def test_who_is_not_answered_is_sent_again_with_growing_patience_and_given_up_at
     ("attempts", "answer", "lost"),
     [(1, {**DONE}, True), (2, {**DONE}, False), (1, {"worker": "w", "error": "e"}, False)],
 )
-def test_while_tasks_wait_those_are_sent_again_that_a_later_one_has_overtaken(database, attempts, answer, lost):
+def test_a_task_overtaken_by_a_later_one_is_resent_while_the_queue_is_not_empty(database, attempts, answer, lost):
     overtaken, answered, later = tasks = some_tasks(3)
     for task in tasks:
         database.record([task])

@@ -9,7 +9,7 @@ from oat.records.schema import Status
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 
 
-def test_an_image_counts_whenever_it_comes_and_a_failure_only_while_there_is_none():
+def test_an_image_is_always_recorded_and_a_failure_only_without_one():
     image, failure = Result(uuid=uuid4(), **DONE), Result(uuid=uuid4(), error="disk full")
     for status in Status:
         assert state_change(status, image)["status"] == Status.DONE

@@ -45,6 +45,8 @@ def test_the_file_is_no_larger_than_an_rgb_one_at_pillows_defaults(seed):
 
 def test_a_large_image_takes_at_most_3_bytes_a_pixel():
     code = """
+from pathlib import Path
+from helpers.tasks import task
 from oat.rendering import render_png
 def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024

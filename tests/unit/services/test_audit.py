@@ -44,5 +44,5 @@ WAITING = replace(DONE, status=Status.WAITING, checksum=None)
         (replace(WAITING, sent_at=NOW - timedelta(seconds=19)), None, True, None),
     ],
 )
-def test_what_is_wrong_with_a_record(record, image, quiet, problem):
+def test_the_problem_of_a_record(record, image, quiet, problem):
     assert judge(record, image, quiet, NOW, SETTINGS) == problem

@@ -16,5 +16,5 @@ from oat.services.tracker import ENOUGH, FOR_FEW, SHORTEST, next_flush_interval
         pytest.param(10, 0.05, 0.1, id="perhaps the first of a flood"),
     ],
 )
-def test_results_are_gathered_until_a_transaction_is_worth_its_while(results, seconds, flush_interval):
+def test_the_flush_interval_aims_at_enough_results_for_a_transaction(results, seconds, flush_interval):
     assert next_flush_interval(results, seconds) == pytest.approx(flush_interval)

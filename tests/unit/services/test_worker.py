@@ -19,7 +19,7 @@ SHORT, LONG = 16, 17
 
 
 @pytest.mark.parametrize(("milliseconds", "threads"), [(0, 1), (0.9, 1), (1.1, 2), (6, 7), (1000, 1001)])
-def test_the_longer_an_image_takes_the_more_threads_are_of_use(milliseconds, threads):
+def test_useful_threads_grow_with_the_duration_of_an_image(milliseconds, threads):
     assert useful_threads(milliseconds / 1000) == threads
 
 
@@ -32,11 +32,11 @@ def test_the_longer_an_image_takes_the_more_threads_are_of_use(milliseconds, thr
         pytest.param(6, 10.0, FLUSH_INTERVAL, id="enough"),
     ],
 )
-def test_who_has_work_for_long_looks_seldom(waiting, seconds, look):
+def test_poll_interval_grows_with_the_work_in_flight(waiting, seconds, look):
     assert next_poll_interval(waiting, seconds, threads=3) == pytest.approx(look)
 
 
-def test_threads_rest_while_images_are_short_and_help_with_long_ones(tmp_path, monkeypatch):
+def test_short_images_use_one_thread_and_long_ones_all(tmp_path, monkeypatch):
     settings = Settings(broker_url=f"filesystem://{tmp_path}/broker", target=str(tmp_path / "images"))
     three = threading.Barrier(3)
     names = []

@@ -16,7 +16,7 @@ def store(target):
     return store
 
 
-def test_what_was_put_is_there(store, target):
+def test_put_and_get(store, target):
     uuid = uuid4()
     place = store.put(uuid, b"first")
     assert place == f"{target}/{uuid}.png"
@@ -26,7 +26,7 @@ def test_what_was_put_is_there(store, target):
     assert list(store.names()) == [f"{uuid}.png"]
 
 
-def test_what_was_never_put_or_is_deleted_is_not_there(store):
+def test_a_missing_or_deleted_image_is_not_found(store):
     uuid = uuid4()
     with pytest.raises(FileNotFoundError):
         store.get(uuid)
@@ -45,7 +45,7 @@ def test_a_large_image_arrives_whole(store):
     assert store.get(uuid) == image
 
 
-def test_many_at_once(store):
+def test_many_concurrent_puts(store):
     uuids = [uuid4() for _ in range(200)]
     threads = [
         threading.Thread(target=lambda part=part: [store.put(uuid, uuid.bytes) for uuid in uuids[part::8]])
@@ -59,7 +59,7 @@ def test_many_at_once(store):
     assert all(store.get(uuid) == uuid.bytes for uuid in uuids)
 
 
-def test_nobody_sees_a_part_of_an_image(store):
+def test_readers_never_see_a_partial_image(store):
     uuid, images = uuid4(), [bytes([n]) * 300_000 for n in range(2)]
     store.put(uuid, images[0])
     done = threading.Event()

@@ -11,7 +11,7 @@ from oat.settings import SettingsError
 from oat.storage.store import Store, uuid_of
 
 
-def test_only_the_very_name_is_an_image():
+def test_only_canonical_uuid_names_are_images():
     uuid = UUID("be42a131-e4aa-4db5-80d1-1956784f4b81")
     assert uuid_of(f"{uuid}.png") == uuid
     others = [
@@ -22,13 +22,13 @@ def test_only_the_very_name_is_an_image():
         assert uuid_of(name) is None, name
 
 
-def test_a_directory_that_cannot_be_written_is_a_setting_to_change(tmp_path):
+def test_an_unwritable_directory_is_a_settings_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match=f"{tmp_path}/file"):
         Store(str(tmp_path / "file")).prepare()
 
 
-def test_what_fails_leaves_nothing_behind(tmp_path):
+def test_a_failed_put_leaves_no_file(tmp_path):
     store = Store(str(tmp_path))
     uuid = uuid4()
     Path(tmp_path / f"{uuid}.png").mkdir()
@@ -44,14 +44,14 @@ def test_what_fails_leaves_nothing_behind(tmp_path):
     ["s3://", "s3:///prefix", "s3://x", "s3://Upper/a", "s3://a b/c", "s3://key:secret@bucket/a", "gs://bucket/a",
      "file:///tmp", "https://host/bucket", "s3://under_score/a"],
 )  # fmt: skip
-def test_a_target_that_is_none_is_named(target):
+def test_an_invalid_target_is_named(target):
     with pytest.raises(SettingsError, match="s3://bucket/prefix") as caught:
         Store(target)
     assert "secret@" not in str(caught.value)
 
 
 @pytest.mark.parametrize("endpoint", ["", "nonsense", "127.0.0.1:8333", "http://", "http://a b/", "ftp://host"])
-def test_an_endpoint_that_is_none_is_named(monkeypatch, endpoint):
+def test_an_invalid_endpoint_is_named(monkeypatch, endpoint):
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     with pytest.raises(SettingsError, match="AWS_ENDPOINT_URL"):
         Store("s3://bucket/prefix")
@@ -62,7 +62,7 @@ def name_made_by_another(name):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_a_worker_that_starts_sweeps_the_folder_of_images(tmp_path):
+def test_a_starting_worker_removes_stale_files(tmp_path):
     (tmp_path / name_made_by_another("x.part")).touch()
     (tmp_path / "holiday.png").touch()
     Store(str(tmp_path)).prepare()

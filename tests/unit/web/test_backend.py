@@ -7,7 +7,7 @@ from oat.web.backend import Backend
 from oat.web.problems import ProblemError
 
 
-def test_one_audit_at_a_time(tmp_path):
+def test_only_one_audit_runs_at_a_time(tmp_path):
     backend = Backend(Settings(database_url=f"sqlite:///{tmp_path / 'oat.db'}", target=str(tmp_path)))
     backend.catalog.prepare()
     with pytest.raises(ProblemError, match="broker"):

@@ -11,7 +11,7 @@ import uvicorn
 from oat.web.protocol import Protocol
 
 
-def test_who_does_not_come_to_an_end_is_hung_up_on(monkeypatch):
+def test_an_incomplete_request_times_out(monkeypatch):
     """Half a head, half a body; but an answer may take for ever."""
     monkeypatch.setattr("oat.web.protocol.REQUEST_TIMEOUT", 0.3)
     answering = threading.Event()

@@ -7,7 +7,7 @@ from oat.settings import Limits
 from oat.web.requests import FractalRequest
 
 
-def test_a_hostile_viewport_is_searched_once(monkeypatch):
+def test_a_viewport_without_an_interesting_constant_is_searched_once(monkeypatch):
     """No c is interesting in there; a thousand tasks must not cost a thousand searches."""
     searches = []
     monkeypatch.setattr("oat.services.producer.draw_constant", lambda *where: searches.append(where) or FALLBACK)

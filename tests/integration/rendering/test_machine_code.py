@@ -1,9 +1,20 @@
-"""The compiled renderer is cached, and a damaged or missing cache is made again."""
+"""The renderer, compiled in new processes: for older machines, into its cache, and where that is damaged."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from helpers import HELPERS
+from oat.rendering.machine_code import machine_features
+
+INSTRUCTION_SETS = {
+    "sse2": "+sse,+sse2,+cx16",
+    "avx": "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+cx16,+popcnt,+avx",
+    "avx2": "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+cx16,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2",
+}
 
 
 def warm_up(cache: Path) -> bytes:
@@ -15,7 +26,7 @@ def warm_up(cache: Path) -> bytes:
     ).stderr
 
 
-def test_says_that_it_compiles_and_only_then(tmp_path: Path) -> None:
+def test_compiling_is_logged_once(tmp_path: Path) -> None:
     said = warm_up(tmp_path)
     assert said.count(b"compiling the renderer") == 1
     assert said.count(b"\n") == 1
@@ -42,3 +53,14 @@ def test_numba_is_not_needed_once_compiled() -> None:
     code = "import sys; from oat.rendering import warm_up; warm_up(); sys.exit('numba' in sys.modules)"
     subprocess.run([sys.executable, "-c", "from oat.rendering import warm_up; warm_up()"], check=True)
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("instructions", INSTRUCTION_SETS)
+def test_instruction_sets_of_other_machines(instructions: str) -> None:
+    """The same pixels from the instructions of older machines, as far as this one has them."""
+    wanted = INSTRUCTION_SETS[instructions]
+    if not {name[1:] for name in wanted.split(",")} <= machine_features() | {"sse", "cx16"}:
+        pytest.skip(f"this machine can't do {instructions}")
+    environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": wanted}
+    python = [sys.executable, "-c", "from helpers.pixels import check_this_machine; check_this_machine()"]
+    subprocess.run(python, env=environment, cwd=HELPERS.parent, check=True)
