@@ -130,6 +130,26 @@ def test_the_tutorials_text_as_it_stands(topology):
     wait_for_done("oat", 5)
     assert count("oat", "failed") == 0
 
+    screens_show_the_log_lines(services)
+
+    # Ctrl-C ends each; every task has its image, with the checksum in its record.
+    for service in services:
+        ssh("oat", f"tmux send-keys -t tutorial:{service} C-c")
+    wait_until(
+        lambda: "oat-" not in ssh("oat", "ps -u vagrant -o args= | grep -v grep || true"), "an end", PATIENCE
+    )
+    every_image_has_its_checksum()
+
+    # The same by one command, and provisioning once more changes nothing.
+    vagrant("provision")
+    ssh("oat", "oat-windows")
+    assert ssh("oat", "tmux list-windows -t oat -F '#W'").split() == ["worker", "tracker", "producer", "web"]
+    wait_for_done("oat", 2)
+    rabbitmqs_page_answers()
+    gallery_shows_pictures()
+
+
+def screens_show_the_log_lines(services):
     screens = {name: ssh("oat", f"tmux capture-pane -p -J -S - -t tutorial:{name}") for name in services}
     number = r"\d+\.\d{6}"
     expected = {
@@ -146,26 +166,14 @@ def test_the_tutorials_text_as_it_stands(topology):
         for pattern in patterns:
             assert re.search(f"{STAMP} {pattern}", screens[name]), (pattern, screens[name][-3000:])
 
-    # Ctrl-C ends each; every task has its image, with the checksum in its record.
-    for service in services:
-        ssh("oat", f"tmux send-keys -t tutorial:{service} C-c")
-    wait_until(
-        lambda: "oat-" not in ssh("oat", "ps -u vagrant -o args= | grep -v grep || true"), "an end", PATIENCE
-    )
+
+def every_image_has_its_checksum():
     sums = ssh("oat", "cd ~/.local/share/oat/images && sha256sum *.png").split()
     on_disk = {name.removesuffix(".png"): checksum for checksum, name in zip(sums[::2], sums[1::2], strict=True)}
     rows = sql("oat", "SELECT uuid, checksum FROM fractals WHERE checksum IS NOT NULL")
     recorded = dict(zip(rows[::2], rows[1::2], strict=True))
     assert recorded.items() <= on_disk.items()
     assert len(recorded) >= 5
-
-    # The same by one command, and provisioning once more changes nothing.
-    vagrant("provision")
-    ssh("oat", "oat-windows")
-    assert ssh("oat", "tmux list-windows -t oat -F '#W'").split() == ["worker", "tracker", "producer", "web"]
-    wait_for_done("oat", 2)
-    rabbitmqs_page_answers()
-    gallery_shows_pictures()
 
 
 UNITS = (
