@@ -20,11 +20,12 @@ import sqlalchemy as sa
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from usage import CORES, memory, processor
 
+from helpers.servers import MariaDB, RabbitMQ
+from helpers.waiting import wait_until
 from oat.process.logs import configure_logging
 from oat.records.database import Database
 from oat.services.producer import Producer, Ranges, random_task
 from oat.settings import Settings
-from servers import MariaDB, RabbitMQ, wait_until
 
 BIN = Path(sys.executable).parent
 TINY = replace(Ranges(), width=(16, 16), height=(16, 16))
@@ -125,7 +126,7 @@ class Bench:
             # Counting them all, 20 times a second, would take a tenth of what the services have.
             one_that_waits = sa.text("SELECT uuid FROM fractals WHERE status = 'waiting' LIMIT 1")
             wait_until(
-                lambda: not connection.execute(one_that_waits).first(), f"{count} answers", patience=300, step=LOOK
+                lambda: not connection.execute(one_that_waits).first(), f"{count} answers", timeout=300, step=LOOK
             )
         seconds = time.perf_counter() - started
         after = {name: processor(process) for name, process in services.items()}
@@ -161,7 +162,7 @@ class Bench:
             started = time.perf_counter()
             more.run()
             wait_until(
-                lambda: answered(settings.database_url) >= before + ENOUGH, f"{ENOUGH} answers", patience=300
+                lambda: answered(settings.database_url) >= before + ENOUGH, f"{ENOUGH} answers", timeout=300
             )
             rate = (answered(settings.database_url) - before) / (time.perf_counter() - started)
             services = {"worker": worker, "tracker": tracker, "producer": psutil.Process()}

@@ -33,8 +33,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from model import STEADY, Costs, simulate
 from usage import CORES, family, processor
 
-from servers import MariaDB, RabbitMQ, SeaweedFS, Server, wait_until
-from system import System, terminate
+from helpers.processes import terminate
+from helpers.servers import MariaDB, RabbitMQ, SeaweedFS, Server
+from helpers.system import System
+from helpers.waiting import wait_until
 
 TINY = ("--min-width", 16, "--max-width", 16, "--min-height", 16, "--max-height", 16)
 """Images that cost next to nothing: what is left is the pipeline, its batches full."""

@@ -26,7 +26,7 @@ import sqlalchemy as sa
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from system import System
+from helpers.system import System
 
 STREAMS = 200
 REQUESTS = 50

@@ -8,8 +8,10 @@ import warnings
 
 import pytest
 
-from servers import MariaDB, wait_until
-from system import System
+from helpers.marks import embedded_and_servers
+from helpers.servers import MariaDB
+from helpers.system import System
+from helpers.waiting import wait_until
 
 NOTICED = "trying again"
 
@@ -65,6 +67,7 @@ def read_only(folder):
 
 @pytest.mark.long
 @pytest.mark.parametrize("fault", [filled, read_only])
+@embedded_and_servers
 def test_images_that_cannot_be_written_for_a_while(system, small_disk, fault):
     system.images = small_disk("images", 16)
     system.environment["OAT_TARGET"] = str(system.images)

@@ -5,13 +5,15 @@ import time
 
 import pytest
 
+from helpers.marks import embedded_and_servers
+from helpers.proxy import Proxy
+from helpers.servers import MariaDB, RabbitMQ
+from helpers.slow_tasks import slow
+from helpers.tasks import small_tasks
+from helpers.waiting import wait_until
 from oat.messaging import broker
 from oat.process import signals
 from oat.services.producer import SMALLEST
-from proxy import Proxy
-from servers import MariaDB, RabbitMQ, wait_until
-from siegel import slow
-from system import small_tasks
 
 LONG = pytest.mark.long
 
@@ -22,7 +24,8 @@ AT_WORK = {"oat-worker": "processing task", "oat-tracker": "processing result", 
     ("victims", "rounds"),
     [(tuple(AT_WORK), 4), *(pytest.param((command,), 20, marks=LONG) for command in AT_WORK)],
 )
-def test_a_service_killed_at_random_moments(system, victims, rounds, rng):
+@embedded_and_servers
+def test_killed_worker_tracker_and_producer_at_random_moments(system, victims, rounds, rng):
     running = system.steady()
     for _ in range(rounds):
         command = rng.choice(victims)
@@ -40,7 +43,7 @@ def test_a_service_killed_at_random_moments(system, victims, rounds, rng):
 @pytest.mark.parametrize(
     "moment", ["before the first publish arrives", pytest.param("before the confirms arrive", marks=LONG)]
 )
-def test_a_producer_killed_between_insert_and_confirm(on_servers, proxies, moment):
+def test_killed_producer_between_insert_and_confirm(on_servers, proxies, moment):
     before = moment == "before the first publish arrives"
     proxy = proxies["broker"]
     on_servers.produce(300)
@@ -60,7 +63,8 @@ def test_a_producer_killed_between_insert_and_confirm(on_servers, proxies, momen
 
 
 @LONG
-def test_two_producers_at_once_take_over_what_a_dead_one_left_unsent(system, rng, record_property):
+@embedded_and_servers
+def test_two_producers_publish_what_a_killed_one_left_in_the_outbox(system, rng, record_property):
     system.record(small_tasks(1000, rng))
     time.sleep(float(system.environment["OAT_LEASE"]))
     heirs = [system.flow("oat-producer", tasks=1, pause=60)["oat-producer"] for _ in range(2)]
@@ -85,7 +89,7 @@ def test_two_producers_at_once_take_over_what_a_dead_one_left_unsent(system, rng
         pytest.param(MariaDB, signal.SIGTERM, marks=LONG),
     ],
 )
-def test_a_server_that_dies_in_the_middle_and_comes_back(mortal, victim, number):
+def test_killed_or_stopped_server_comes_back(mortal, victim, number):
     system, *servers = mortal
     [server] = [server for server in servers if isinstance(server, victim)]
     services = system.steady()
@@ -136,6 +140,7 @@ def test_an_embedded_broker_that_loses_its_queues_gets_the_tasks_again(embedded)
 
 
 @LONG
+@embedded_and_servers
 def test_sigterm_to_everything_at_once(system, rng):
     system.produce(300)
     for _ in range(5):
@@ -163,7 +168,8 @@ def test_sigterm_while_a_server_does_not_answer(on_servers, proxies, server, fau
 
 
 @LONG
-def test_sigterm_lets_the_image_in_hand_be_finished(system):
+@embedded_and_servers
+def test_sigterm_lets_the_image_in_flight_be_finished(system):
     image = slow(signals.SHUTDOWN_TIMEOUT + 1)
     worker = at_work_on(system, image)
     system.stop(worker)
@@ -178,6 +184,7 @@ def test_sigterm_lets_the_image_in_hand_be_finished(system):
 
 
 @LONG
+@embedded_and_servers
 def test_a_second_sigterm_ends_a_worker_at_once(system):
     image = slow(signals.SHUTDOWN_TIMEOUT + 1)
     worker = at_work_on(system, image)
@@ -214,7 +221,7 @@ def at_work_on(system, image):
 
 
 @LONG
-def test_what_a_killed_worker_held_is_sent_again_while_the_queue_is_never_empty(embedded):
+def test_killed_workers_tasks_are_resent_while_the_queue_is_never_empty(embedded):
     embedded.kill(at_work_on(embedded, slow(2)))
     embedded.environment["OAT_RESEND_AFTER"] = "0.3"
     services = embedded.flow("oat-tracker")

@@ -4,9 +4,10 @@ import time
 
 import pytest
 
-from proxy import DOWN, UP
-from servers import HEARTBEAT, wait_until
-from siegel import slow
+from helpers.proxy import DOWN, UP
+from helpers.servers import HEARTBEAT
+from helpers.slow_tasks import slow
+from helpers.waiting import wait_until
 
 LONG = pytest.mark.long
 
@@ -122,7 +123,7 @@ def test_a_broker_that_reads_nothing_because_its_memory_is_full(on_servers, rabb
         ),
     ],
 )
-def test_what_is_deleted_while_the_services_run_is_declared_again(on_servers, what, missing):
+def test_queues_and_exchanges_deleted_in_use_are_declared_again(on_servers, what, missing):
     services = on_servers.steady()
     with on_servers.amqp() as connection:
         channel = connection.channel()
@@ -169,7 +170,7 @@ def test_a_commit_whose_answer_is_lost(on_servers, proxies, command, statement, 
 
 
 @LONG
-def test_what_a_lost_transaction_has_locked_is_free_again(on_servers, proxies):
+def test_locks_of_a_lost_transaction_are_released(on_servers, proxies):
     """The server hears no more of who has recorded a set and not committed it; the same set is recorded again."""
     on_servers.produce(300)
     proxy = proxies["database"]

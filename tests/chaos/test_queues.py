@@ -5,11 +5,13 @@ from collections import Counter
 
 import pytest
 
-from servers import wait_until
-from system import small_tasks
+from helpers.marks import embedded_and_servers
+from helpers.tasks import small_tasks
+from helpers.waiting import wait_until
 
 
 @pytest.mark.long
+@embedded_and_servers
 def test_every_task_and_every_result_delivered_twice(system):
     system.produce(300)
     system.double("tasks")
@@ -23,6 +25,7 @@ def test_every_task_and_every_result_delivered_twice(system):
 
 
 @pytest.mark.long
+@embedded_and_servers
 def test_results_whose_records_come_late_or_never(system, rng):
     late, never = small_tasks(300, rng), small_tasks(300, rng)
     system.produce(1)
@@ -57,6 +60,7 @@ def bad_messages(rng, good):
     return [rng.choice(kinds)(n) for n in range(800)]
 
 
+@embedded_and_servers
 def test_a_thousand_bad_messages_among_a_thousand_good_ones(system, rng):
     good, named = small_tasks(1000, rng), small_tasks(200, rng)
     bad_tasks = bad_messages(rng, good[0]) + [
@@ -82,6 +86,7 @@ def test_a_thousand_bad_messages_among_a_thousand_good_ones(system, rng):
 
 
 @pytest.mark.long
+@embedded_and_servers
 def test_a_result_that_the_database_cannot_keep_stops_nobody(system, rng):
     """Text outside of the database's alphabet, numbers at the edge of what it holds."""
     odd = small_tasks(300, rng)
@@ -108,7 +113,7 @@ def differently(channel, what):
 
 
 @pytest.mark.parametrize("what", ["queue", pytest.param("exchange", marks=pytest.mark.long)])
-def test_what_is_declared_differently_is_a_clear_error(on_servers, what):
+def test_queues_declared_differently_are_a_clear_error(on_servers, what):
     on_servers.produce(300)
     with on_servers.amqp() as connection:
         differently(connection.channel(), what)
@@ -135,6 +140,7 @@ def deadlocks(system):
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
+@embedded_and_servers
 def test_producers_and_trackers_writing_thousands_of_records_at_once_never_deadlock(system):
     system.produce(1)
     before = deadlocks(system)
