@@ -41,7 +41,7 @@ def apply_results(connection: sa.Connection, results: Sequence[Result]) -> set[U
         _update_rows_together(connection, changes, now)
     elif changes:
         # The other drivers send many executions of one statement together.
-        rows = [{f"{name}_0": value for name, value in change.items()} | {"now": now} for change in changes]
+        rows = [{f"{name}0": value for name, value in change.items()} | {"now": now} for change in changes]
         connection.execute(_UPDATE, rows)
     return {UUID(key) for key in by_key.keys() - known.keys()}
 
@@ -53,12 +53,13 @@ def _update_rows_together(connection: sa.Connection, changes: Sequence[dict[str,
         # Only powers of two, so that few statements are built: the last change is repeated to fill up.
         size = 1 << (len(batch) - 1).bit_length()
         batch += batch[-1:] * (size - len(batch))
-        values = {f"{name}_{n}": value for n, change in enumerate(batch) for name, value in change.items()}
+        values = {f"{name}{n}": value for n, change in enumerate(batch) for name, value in change.items()}
         connection.execute(_update_many(size), values | {"now": now})
 
 
 def _parameter(name: str, row: int = 0) -> sa.BindParameter[Any]:
-    return sa.bindparam(f"{name}_{row}", type_=fractals.c[name].type)
+    # Without an underscore: names like status_1 are those that SQLAlchemy gives to its own parameters.
+    return sa.bindparam(f"{name}{row}", type_=fractals.c[name].type)
 
 
 def _still_counts(status: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
