@@ -199,10 +199,10 @@ class Broker:
         return count
 
     def wait(self, timeout: float) -> None:
-        """Call `on_message` and `on_confirm` for what was received; if nothing was, wait `timeout` seconds for it.
+        """Call `on_message` and `on_confirm` for what was received; if nothing was, wait up to `timeout` for it.
 
-        It also returns after a `wake`. Nothing else calls these functions: what is received along with the reply to
-        a synchronous method, such as that of `size`, is kept for the next `wait`.
+        It also returns after a `wake`. Nothing else calls these functions: what is received along with the reply
+        to a synchronous method, such as that of `size`, is kept for the next `wait`.
         """
         if not self._received:
             if self._is_rabbitmq:

@@ -84,7 +84,7 @@ def _options(url: sa.URL) -> dict[str, Any]:
             # tcp_user_timeout ends a wait for the acknowledgement of data sent; only keepalives notice that the
             # server is gone while its result is awaited.
             timeouts = {"connect_timeout": CONNECT_TIMEOUT, "tcp_user_timeout": READ_TIMEOUT * 1000}
-            timeouts |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
+            timeouts |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}  # 30 s in all
             session = f"-c idle_in_transaction_session_timeout={IDLE_TIMEOUT}s -c lock_timeout={LOCK_TIMEOUT}s"
             return {"connect_args": timeouts | {"options": session}, "isolation_level": "READ COMMITTED"}
         case other:

@@ -30,7 +30,7 @@ class Fractal(BaseModel):
     size: int | None = Field(description="Bytes of the PNG file.")
     worker: str | None = Field(description="The host that rendered it.")
     error: str | None = Field(description="Why there is no image.")
-    attempts: int = Field(description="How often its task was published, at most.")
+    attempts: int = Field(description="How often its task was put into the outbox, to be published.")
     created_at: AwareDatetime
     sent_at: AwareDatetime
     finished_at: AwareDatetime | None
