@@ -9,9 +9,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from oat.messages import Result
-from oat.records.database import MAX_ATTEMPTS, Database
-from oat.records.results import state_change
-from oat.records.schema import DatabaseError, Status, fractals, metadata
+from oat.records.database import Database
+from oat.records.reconcile import MAX_ATTEMPTS
+from oat.records.schema import fractals, metadata
+from oat.records.states import Status, state_change
+from oat.records.transactions import DatabaseError
 from oat.services.producer import Ranges, random_task
 from servers import wait_until
 
@@ -213,7 +215,7 @@ def test_a_connection_that_the_server_gave_up_in_an_idle_moment_is_renewed_witho
     mariadb, monkeypatch, caplog
 ):
     url = mariadb.database(uuid4().hex[:8])
-    monkeypatch.setattr("oat.records.engine.FORGOTTEN_AFTER", 2)
+    monkeypatch.setattr("oat.records.engine.IDLE_TIMEOUT", 2)
     database = Database(url, threading.Event())
     database.prepare()
     schema = sa.make_url(url).database
