@@ -15,7 +15,8 @@ from celery import Celery
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from oat.messages import parse_task
-from oat.records.schema import Status, fractals
+from oat.records import Status
+from oat.records.schema import fractals
 from oat.rendering.escape_time import warm_up
 from oat.rendering.png import render_png
 from oat.settings import Settings

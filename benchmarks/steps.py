@@ -42,7 +42,7 @@ class Producer(producer.Producer):
 class PublishingBroker(Broker):
     """Notes when the broker has confirmed a task."""
 
-    def publish(self, name: str, body: Any, on_confirm: Any, reason: str | None = None) -> None:
+    def publish(self, exchange: str, body: bytes, on_confirm: Any) -> None:
         """Publish as `Broker` does."""
         uuid = json.loads(body)["uuid"]
 
@@ -50,7 +50,7 @@ class PublishingBroker(Broker):
             note("publish", uuid)
             on_confirm()
 
-        super().publish(name, body, confirmed, reason)
+        super().publish(exchange, body, confirmed)
 
 
 class Worker(worker.Worker):

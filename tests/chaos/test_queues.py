@@ -151,4 +151,4 @@ def test_producers_and_trackers_writing_thousands_of_records_at_once_never_deadl
     assert system.finish() > 3000
     assert deadlocks(system) == before
     for service in services.values():
-        assert "not at hand" not in service.log.read_text()
+        assert "not available" not in service.log.read_text()

@@ -13,7 +13,7 @@ from oat.messaging.broker import Broker
 from oat.messaging.queues import TASKS
 from oat.settings import Settings
 
-TOGETHER = embedded.TOGETHER[TASKS][0]
+TOGETHER = embedded.BATCH_SIZES[TASKS][0]
 
 
 def in_session(folder, session):
