@@ -1,8 +1,8 @@
 """Settings: the addresses of the backing services, limits, timeouts and access rules.
 
 Every setting is an environment variable `OAT_…`, validated when it is read; the commands offer the most used ones
-as options too. Without any, the program uses the embedded broker and database in the user's data directory and needs
-no server.
+as options too. Without any, the program uses the embedded broker and database in the user's data directory, and
+needs no server.
 """
 
 import re
