@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from oat.process.formatting import number, seconds, size
+from oat.process.formatting import format_duration, format_number, format_size
 from servers import free_port, wait_until
 from system import BIN, System
 from test_web import TOKEN, refuse
@@ -110,12 +110,12 @@ def test_completion_is_offered(tmp_path):
 
 
 def test_how_values_look():
-    assert [seconds(value) for value in (None, 0.0004, 0.02, 1.5, 300)] == [
+    assert [format_duration(value) for value in (None, 0.0004, 0.02, 1.5, 300)] == [
         "–",
         "0.40 ms",
         "20 ms",
         "1.5 s",
         "5 min",
     ]
-    assert [size(value) for value in (12, 20480)] == ["12 bytes", "20 KiB"]
-    assert [number(value) for value in (None, 0, 3, 3.25, 1234567)] == ["–", "0", "3", "3.2", "1,234,567"]
+    assert [format_size(value) for value in (12, 20480)] == ["12 bytes", "20 KiB"]
+    assert [format_number(value) for value in (None, 0, 3, 3.25, 1234567)] == ["–", "0", "3", "3.2", "1,234,567"]

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oat.messages import Task
-from oat.rendering.escape_time import POOL, Block, block_for, palette_indices
-from oat.rendering.kernel import BURST, NO_RETURN
-from oat.rendering.machine_code import machine_features
+from oat.rendering.escape_time import POOL_CAPACITY, Block, block_for, palette_indices
+from oat.rendering.kernel import C_SQUARED_LIMIT, COMPACTION_INTERVAL
+from oat.rendering.machine_code import cpu_features
 from reference import escape_counts
 
 BLOCKS: list[Block] = [(1, 2), (2, 1), (2, 2), (1, 8), (2, 4), (4, 4), (4, 8)]
@@ -113,7 +113,7 @@ def test_special_tasks(changes: dict[str, float], iterations: int) -> None:
 @settings(max_examples=500)
 @given(st.floats(0, 2 * np.pi), st.floats(0, 2 * np.pi), st.sampled_from([1.0, 1 + 1e-15, 1.01, 1e10, 1e154]))
 def test_who_left_never_comes_back(angle: float, direction: float, distance: float) -> None:
-    radius = NO_RETURN**0.5
+    radius = C_SQUARED_LIMIT**0.5
     cx, cy = radius * np.cos(angle), radius * np.sin(angle)
     zr, zi = 2 * distance * np.cos(direction), 2 * distance * np.sin(direction)
     with np.errstate(all="ignore"):
@@ -141,7 +141,7 @@ def test_the_cycle_is_the_reference_s() -> None:
 @pytest.mark.parametrize("c", [(-0.8, 0.156), (-0.123, 0.745)], ids=str)
 def test_more_pixels_than_a_pool_holds(c: tuple[float, float]) -> None:
     it = task(width=160, height=130, iterations=400, xa=-1.6, xb=1.6, ya=-1.0, yb=1.0, cx=c[0], cy=c[1])
-    assert sum(n >= BURST for row in escape_counts(it) for n in row) > 2 * POOL
+    assert sum(n >= COMPACTION_INTERVAL for row in escape_counts(it) for n in row) > 2 * POOL_CAPACITY
     for block in BLOCKS:
         assert_same(it, block)
 
@@ -150,7 +150,7 @@ def test_more_pixels_than_a_pool_holds(c: tuple[float, float]) -> None:
 def test_other_machines(instructions: str) -> None:
     """The same pixels from the instructions of older machines, as far as this one has them."""
     wanted = INSTRUCTION_SETS[instructions]
-    if not {name[1:] for name in wanted.split(",")} <= machine_features() | {"sse", "cx16"}:
+    if not {name[1:] for name in wanted.split(",")} <= cpu_features() | {"sse", "cx16"}:
         pytest.skip(f"this machine can't do {instructions}")
     environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": wanted}
     python = [sys.executable, "-c", "import test_julia; test_julia.check_this_machine()"]
@@ -159,7 +159,7 @@ def test_other_machines(instructions: str) -> None:
 
 def check_this_machine() -> None:
     """Compare some tasks in this process, for all blocks."""
-    for block in {block_for(machine_features()), *BLOCKS}:
+    for block in {block_for(cpu_features()), *BLOCKS}:
         for width in 2, 3, 5, 8, 19, 64:
             assert_same(task(width=width), block)
         for c in (0.0, 0.0), (-1.0, 0.0), (-3.0, 0.0), (-0.123, 0.745):
