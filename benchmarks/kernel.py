@@ -32,8 +32,8 @@ from rich.table import Table
 import oat.rendering.kernel
 from oat.messages import Task
 from oat.rendering import machine_code
-from oat.rendering.escape_time import Kernel, block_for, callable_at, kernel, palette_indices, render
-from oat.rendering.machine_code import machine_features
+from oat.rendering.escape_time import Kernel, block_for, callable_at, load_kernel, palette_indices, run_kernel
+from oat.rendering.machine_code import cpu_features
 from oat.rendering.palette import PALETTE_SIZE
 from oat.rendering.png import encode_png, render_png
 from oat.services.producer import Ranges, random_task
@@ -86,7 +86,7 @@ def main() -> None:
     seconds["kernel: plain Python"] = [timed(lambda: [plain_python(task) for task in tasks])]
     report(seconds, options.tasks)
     report_scaling(options.rounds)
-    report_circles(tasks, options.rounds)
+    report_periodicity_check(tasks, options.rounds)
     report_start(options.rounds)
     report_memory()
 
@@ -94,7 +94,7 @@ def main() -> None:
 def report(seconds: dict[str, list[float]], tasks: int) -> None:
     """Print milliseconds an image, and each median's ratio to our kernel's."""
     ours = statistics.median(seconds["kernel: ours"])
-    rows, columns = block_for(machine_features())
+    rows, columns = block_for(cpu_features())
     table = Table(title=f"{machine()}; blocks of {rows} × {columns} pixels, {rows * columns} doubles a vector")
     for heading in ("", "ms an image", "÷ ours", "gain by two"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
@@ -167,38 +167,40 @@ def count_steps(width, height, iterations, xa, xb, ya, yb, cx, cy):
     return steps
 
 
-def report_circles(tasks: list[Task], rounds: int) -> None:
-    """Print what looking for circles costs the usual task, and what it saves where there are some."""
-    block = block_for(machine_features())
+def report_periodicity_check(tasks: list[Task], rounds: int) -> None:
+    """Print what the periodicity check costs the usual task."""
+    block = block_for(cpu_features())
     kernels = {
-        "as it is": kernel(block),
-        "never looking": kernel_that_never_looks(),
+        "with the check": load_kernel(block),
+        "without": kernel_without_periodicity_check(),
     }
     seconds: dict[str, list[float]] = {name: [] for name in kernels}
     for _ in range(rounds + 1):
         for name, compiled in kernels.items():
-            seconds[name].append(timed(lambda run=compiled: [render(run, task, block) for task in tasks]))
+            seconds[name].append(timed(lambda run=compiled: [run_kernel(run, task, block) for task in tasks]))
     with_it, without = (statistics.median(times[1:]) for times in seconds.values())
     console.print(
-        f"Looking for orbits that go round in circles costs the usual task {with_it / without - 1:+.1%}.",
+        f"The periodicity check costs the usual task {with_it / without - 1:+.1%}.",
         highlight=False,
     )
 
 
-def kernel_that_never_looks() -> Kernel:
-    """Compile the kernel again, without what it does about circles."""
+def kernel_without_periodicity_check() -> Kernel:
+    """Compile the kernel again, without its periodicity check."""
     source = Path(oat.rendering.kernel.__file__).read_text()
-    looking = "looking = done >= PERIODICITY_CHECK_AFTER"
-    if looking not in source:
-        raise SystemExit(f"the kernel has no {looking!r} any more")
-    source = source.replace(looking, "looking = False")
+    check = "check_periodicity = done >= PERIODICITY_CHECK_AFTER"
+    if check not in source:
+        raise SystemExit(f"the kernel has no {check!r} any more")
+    source = source.replace(check, "check_periodicity = False")
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "kernel_without_circles.py")
+        file = Path(folder, "kernel_without_periodicity_check.py")
         file.write_text(source)
-        module = types.ModuleType("kernel_without_circles")
+        module = types.ModuleType("kernel_without_periodicity_check")
         exec(compile(source, file, "exec"), module.__dict__)
-        block = block_for(machine_features())
-        return callable_at(machine_code.load("never-looks", [file], lambda: module.llvm_code(*block)))
+        block = block_for(cpu_features())
+        return callable_at(
+            machine_code.load("kernel-without-periodicity-check", [file], lambda: module.llvm_code(*block))
+        )
 
 
 def report_start(rounds: int) -> None:
@@ -299,7 +301,7 @@ def fill(indices, iterations, xa, xb, ya, yb, cx, cy):
 def compiled_anchor() -> Callable[[Task], np.ndarray] | None:
     """Compile `kernel.c`, where there is a compiler and the machine has AVX2."""
     compiler = shutil.which("cc")
-    if compiler is None or "avx2" not in machine_features():
+    if compiler is None or "avx2" not in cpu_features():
         console.print("[bold red]LEFT OUT: the kernel in C, for want of a C compiler or of AVX2[/]")
         return None
     with tempfile.TemporaryDirectory() as folder:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oat.constant import EARLIEST, LATEST, escape_index
+from oat.constant import MAX_ITERATIONS, MIN_ESCAPE_TIME, escape_time
 from oat.messages import InvalidMessageError, Result, Task, parse_result, parse_task
 from oat.settings import Limits
 
@@ -30,7 +30,7 @@ def body(**changes):
 def test_the_specs_eight_fields_are_a_task_with_an_interesting_constant_always_the_same():
     task, again = parse_task(body(), LIMITS), parse_task(body().encode(), LIMITS)
     assert task == again
-    assert EARLIEST < escape_index(task.cx, task.cy) < LATEST
+    assert MIN_ESCAPE_TIME < escape_time(task.cx, task.cy) < MAX_ITERATIONS
     assert parse_task(body(uuid=str(uuid4())), LIMITS).cx != task.cx
 
 

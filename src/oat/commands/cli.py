@@ -26,7 +26,7 @@ from oat.commands.options import (
     make_settings,
 )
 from oat.commands.service import log_backing_services, serve
-from oat.process import on_signal
+from oat.process import install_signal_handlers
 from oat.settings import PermanentError, Settings, SettingsError, data_folder
 
 log = logging.getLogger(__name__)
@@ -194,7 +194,7 @@ def run(
         interrupted.set()
         job.stop()
 
-    on_signal(stop, job.renders, INTERRUPTED)
+    install_signal_handlers(stop, job.renders, INTERRUPTED)
     columns = TextColumn("Rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     try:
         with contextlib.ExitStack() as stack:

@@ -18,7 +18,7 @@ from rich.table import Table
 from oat.commands.client import Api, Call, ClientError
 from oat.commands.options import BrokerUrl, DatabaseUrl, Target, backing_services
 from oat.messaging import DEAD_LETTERS, RESULTS, TASKS
-from oat.process import seconds
+from oat.process import format_duration
 from oat.records import Fractal, Status
 from oat.services import ADVICE, Report, Statistics, Step, run_audit
 
@@ -242,7 +242,7 @@ def _table(fractals: list[dict[str, Any]]) -> Table:
             str(each.uuid),
             each.status,
             f"{each.width}×{each.height}",
-            seconds(each.duration),
+            format_duration(each.duration),
             f"{each.created_at:%m-%d %H:%M}",
         )
     return table
@@ -260,7 +260,7 @@ def _overview(now: Statistics) -> RenderableType:
         ("dead letters", now.dead_letters),
         ("done a minute", f"{now.done_per_minute:.0f}"),
         ("failed a minute", f"{now.failed_per_minute:.0f}"),
-        ("record to done", f"{seconds(now.p50)} (p50), {seconds(now.p95)} (p95)"),
+        ("record to done", f"{format_duration(now.p50)} (p50), {format_duration(now.p95)} (p95)"),
         *((f"worker {each.name}", f"{each.images_per_second:.1f} images/s") for each in now.workers),
     ):
         table.add_row(name, "–" if value is None else str(value))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from oat.commands.options import backing_services
-from oat.process import on_signal
+from oat.process import install_signal_handlers
 from oat.services import serve_metrics
 from oat.settings import PermanentError, Settings
 
@@ -44,7 +44,7 @@ def serve(service: Service, settings: Settings, is_busy: Callable[[], bool] = la
         stopping.set()
         service.stop()
 
-    on_signal(stop, is_busy)
+    install_signal_handlers(stop, is_busy)
     try:
         service.run()
     except PermanentError as error:

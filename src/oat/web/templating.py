@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from oat.process import moment, number, seconds, size
+from oat.process import format_duration, format_number, format_size, format_time
 
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -18,10 +18,10 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters |= {
-    "moment": moment,
-    "seconds": seconds,
-    "bytes": size,
-    "number": number,
+    "moment": format_time,
+    "seconds": format_duration,
+    "bytes": format_size,
+    "number": format_number,
 }
 
 
