@@ -22,7 +22,7 @@ from usage import CORES, memory, processor
 
 from oat.process.logs import configure_logging
 from oat.records.database import Database
-from oat.services.producer import Producer, Ranges, random_task
+from oat.services import Producer, Ranges, random_task
 from oat.settings import Settings
 from servers import MariaDB, RabbitMQ, wait_until
 

@@ -22,7 +22,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from oat.rendering.png import render_png
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 from oat.storage.store import Store
 from servers import SeaweedFS
 

@@ -48,7 +48,7 @@ ADVICE = {
     Problem.NO_REASON: "failed without a reason: look into the logs of the workers, and resend it (oat retry)",
     Problem.RESULT_LOST: "failed, but the image is there: resend it (oat retry)",
     Problem.UNPUBLISHED: "recorded long ago and never published: start a tracker (oat-tracker), which does it",
-    Problem.UNANSWERED: "published long ago, no result, in no queue: start a tracker (oat-tracker), which resends it",
+    Problem.UNANSWERED: "published long ago, no result, in no queue: start a tracker (oat-tracker), it resends it",
     Problem.ORPHANED_IMAGE: "an image without a record: delete it, or see whether it belongs to another database",
     Problem.ORPHANED_OUTBOX_ROW: "a task to be published that has no record: delete it from the table outbox",
     Problem.STALE_TEMPORARY_FILE: "a killed worker's temporary file: delete it, or start a worker on that machine",

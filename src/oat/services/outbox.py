@@ -1,9 +1,9 @@
 """The outbox: recorded tasks that are to be published. The one place that publishes tasks.
 
-One transaction writes a task's record and its row in the outbox. Here the task is published, and the row is deleted
-only when the broker has confirmed. A process that dies in between leaves the row: once the lease has expired, the
-next process that calls `publish_overdue` publishes the task. So a task may be published twice, which changes
-nothing, and is never lost.
+One transaction writes a task's record and its row in the outbox. Here the task is published, and the row is
+deleted only when the broker has confirmed. A process that dies in between leaves the row: once the lease has
+expired, the next process that calls `publish_overdue` publishes the task. So a task may be published twice, which
+changes nothing, and is never lost.
 """
 
 import logging

@@ -14,8 +14,8 @@ MAX_PREFETCH = 200
 
 PREFETCHED_WORK = 0.15
 """Seconds of work to prefetch for each thread, where that is more than `MIN_PREFETCH` tasks. From the end of a
-task to the arrival of the next, the broker is polled three times, `FLUSH_INTERVAL` apart: for the result to go out,
-for its confirm and for the task."""
+task to the arrival of the next, the broker is polled three times, `FLUSH_INTERVAL` apart: for the result to go
+out, for its confirm and for the task."""
 
 SECONDS_PER_THREAD = 0.001
 """Seconds of rendering that are worth another thread. One thread renders all images that take less: others would
