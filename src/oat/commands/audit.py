@@ -55,7 +55,7 @@ def _print_report(report: Report, addresses: list[tuple[str, str]]) -> None:
         ("unpublished", f"{report.unpublished} task(s)"),
         ("queued", f"{queues[TASKS]} task(s), {queues[RESULTS]} result(s), {queues[DEAD_LETTERS]} dead letter(s)"),
     ):
-        print(f"{name:9}{value}")
+        print(f"{name:12}{value}")
     for problem, count in report.problems.items():
         print(f"\n{count} × {ADVICE[problem]}", *report.cases[problem], sep="\n  ")
     print("\nThis does not add up." if report.problems else "\nEverything adds up.")
