@@ -22,8 +22,7 @@ import sqlalchemy as sa
 from oat.messaging import embedded
 from oat.messaging.broker import Broker
 from oat.records.database import Database
-from oat.services import outbox
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, outbox, random_task
 from oat.settings import Settings
 from oat.storage.store import Store
 from servers import wait_until

@@ -12,7 +12,7 @@ from oat.messages import Result
 from oat.records.database import MAX_ATTEMPTS, Database
 from oat.records.results import state_change
 from oat.records.schema import DatabaseError, Status, fractals, metadata
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 from servers import wait_until
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from oat.messages import parse_task
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 from oat.settings import Limits
 from reference import colour, escape_counts
 from servers import free_port, wait_until
@@ -211,7 +211,7 @@ def test_bad_tasks_are_dead_letters_with_a_reason_and_the_worker_goes_on(on_serv
     assert bodies[1] in as_bytes
     assert {record["uuid"]: record["status"] for record in on_servers.records()} == {good: "done", bad: "failed"}
     assert all("no valid task" in r["error"] for r in on_servers.records() if r["uuid"] == bad)
-    assert "refused a message" in worker.log.read_text()
+    assert "dead-lettered a message" in worker.log.read_text()
     connection.close()
     terminate(worker)
     terminate(tracker)

@@ -1,7 +1,7 @@
 import random
 
 from oat.constant import EARLIEST, FALLBACK, LATEST, LEFT, RIGHT, TOP, draw_constant, escape_index, is_interior
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 
 
 def test_every_value_lies_in_its_range_and_the_constant_is_interesting():

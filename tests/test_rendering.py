@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from oat.rendering.png import render_png
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 from reference import colour, escape_counts
 from test_julia import task
 

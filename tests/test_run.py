@@ -6,7 +6,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from oat.commands.pipeline import LONGEST_LOOK, SHORTEST_LOOK, Progress
+from oat.commands.pipeline import MAX_POLL_INTERVAL, MIN_POLL_INTERVAL, Progress
 from oat.commands.supervisor import Supervisor
 from oat.settings import PermanentError, Settings
 from proxy import Proxy
@@ -17,11 +17,11 @@ from system import System
 @pytest.mark.parametrize(
     ("done", "failed", "seconds", "patience"),
     [
-        (0, 0, 0.0, SHORTEST_LOOK),
-        (1, 0, 2.0, LONGEST_LOOK),
+        (0, 0, 0.0, MIN_POLL_INTERVAL),
+        (1, 0, 2.0, MAX_POLL_INTERVAL),
         (1, 0, 0.2, 0.1),
         (80, 10, 0.9, 0.05),
-        (100, 0, 9.0, SHORTEST_LOOK),
+        (100, 0, 9.0, MIN_POLL_INTERVAL),
     ],
 )
 def test_the_next_look_comes_after_half_of_the_time_gone_or_left(done, failed, seconds, patience):

@@ -17,9 +17,9 @@ import uvicorn
 from PIL import Image
 
 from oat.constant import FALLBACK
+from oat.services import FractalRequest
 from oat.settings import Limits
 from oat.web.protocol import Protocol
-from oat.web.requests import FractalRequest
 from servers import free_port, wait_until
 from system import System, terminate
 

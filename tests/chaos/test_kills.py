@@ -7,7 +7,7 @@ import pytest
 
 from oat.messaging import broker
 from oat.process import signals
-from oat.services.producer import SMALLEST
+from oat.services.producer import MIN_BATCH
 from proxy import Proxy
 from servers import MariaDB, RabbitMQ, wait_until
 from siegel import slow
@@ -49,14 +49,14 @@ def test_a_producer_killed_between_insert_and_confirm(on_servers, proxies, momen
     assert proxy.trapped.wait(60)
     if not before:
         proxy.flow_up()
-        wait_until(lambda: on_servers.queued("tasks") == 300 + SMALLEST, "the first of them in the queue")
+        wait_until(lambda: on_servers.queued("tasks") == 300 + MIN_BATCH, "the first of them in the queue")
     on_servers.kill(victim)
     proxy.cut()
     proxy.flow()
-    assert on_servers.queued("tasks") == 300 + (0 if before else SMALLEST)
-    assert on_servers.outbox() == SMALLEST
+    assert on_servers.queued("tasks") == 300 + (0 if before else MIN_BATCH)
+    assert on_servers.outbox() == MIN_BATCH
     on_servers.flow("oat-worker", "oat-tracker")
-    assert on_servers.finish() == 300 + SMALLEST
+    assert on_servers.finish() == 300 + MIN_BATCH
 
 
 @LONG
