@@ -36,7 +36,7 @@ from oat.rendering.escape_time import Kernel, block_for, callable_at, load_kerne
 from oat.rendering.machine_code import cpu_features
 from oat.rendering.palette import PALETTE_SIZE
 from oat.rendering.png import encode_png, render_png
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 
 TIMES = 8
 """So often do two at once go through the tasks, since in the end one of them waits for the other."""
@@ -213,9 +213,7 @@ size = dict(width=512, height=512, iterations=256)
 render_png(Task(uuid=UUID(int=0), **size, xa=-2, xb=2, ya=-2, yb=2, cx=-0.8, cy=0.156))
 """
     programs = {"Python itself": "", "the numba library": "import numba", "a first image": first_image}
-    programs["the worker's imports and a first image"] = (
-        f"import oat.commands.cli, oat.services.worker{first_image}"
-    )
+    programs["the worker's imports and a first image"] = f"import oat.commands{first_image}"
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(min(rounds, 7)):
         for name, code in programs.items():

@@ -12,7 +12,7 @@ from typing import Any
 import simpy
 
 from oat.messaging.broker import FLUSH_INTERVAL
-from oat.services.worker import PREFETCHED_WORK, prefetch_for
+from oat.services.prefetch import PREFETCHED_WORK, prefetch_for
 
 QUANTUM = 1.0
 """Milliseconds that the operating system leaves a core to one thread, while others wait for it."""

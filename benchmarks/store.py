@@ -23,7 +23,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from helpers.servers import SeaweedFS
 from oat.rendering.png import render_png
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 from oat.storage.store import Store
 
 console = Console()

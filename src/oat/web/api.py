@@ -9,10 +9,9 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
 from oat.records import CURSOR, Cursor, Fractal, Status
-from oat.services import Statistics
+from oat.services import FractalRequest, Statistics
 from oat.web.backend import Access
 from oat.web.problems import Problem, ProblemError
-from oat.web.requests import FractalRequest
 
 MOST_ON_A_PAGE = 200
 

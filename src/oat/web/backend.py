@@ -13,13 +13,12 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from oat.records import Catalog, Fractal, NotFoundError, Status
-from oat.services import Step, checksum, compare
+from oat.services import FractalRequest, Step, checksum, compare
 from oat.settings import Settings
 from oat.storage import Store
 from oat.web.events import Events
 from oat.web.problems import ProblemError
 from oat.web.publisher import Publisher
-from oat.web.requests import FractalRequest
 from oat.web.thumbnails import Thumbnails
 
 
@@ -50,10 +49,10 @@ class Backend:
             self.catalog.close()
 
     def create(self, request_: FractalRequest) -> list[Fractal]:
-        """Record what was wished for, and have it published: the way the producer goes.
+        """Record the tasks of a request, and have them published, as the producer does.
 
         Raises:
-            ProblemError: it is beyond the limits.
+            InvalidRequestError: they are beyond the limits.
         """
         tasks = request_.tasks(self.settings.limits, random.Random())  # noqa: S311 (pictures, not secrets)
         self.catalog.record(tasks)

@@ -13,10 +13,8 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from oat.records import CURSOR, Cursor, Status
-from oat.services import SAMPLE
+from oat.services import MAX_COUNT, SAMPLE, FractalRequest, InvalidRequestError
 from oat.web.backend import Access
-from oat.web.problems import ProblemError
-from oat.web.requests import MOST_AT_ONCE, FractalRequest, invalid
 from oat.web.templating import render
 
 ON_A_PAGE = 24
@@ -105,9 +103,9 @@ async def create(request: Request, backend: Access) -> Response:
     async with request.form(max_fields=20, max_files=0) as sent:
         given = {name: value.strip() for name, value in sent.items() if isinstance(value, str) and value.strip()}
     try:
-        request_ = _wish(given)
+        request_ = _request(given)
         fractals = await run_in_threadpool(backend.create, request_)
-    except ProblemError as error:
+    except InvalidRequestError as error:
         return _form(request, dict.fromkeys(EXAMPLE, "") | given, error)
     if len(fractals) == 1:
         return RedirectResponse(f"/fractals/{fractals[0].uuid}", HTTPStatus.SEE_OTHER)
@@ -126,16 +124,16 @@ def docs(request: Request) -> Response:
     return render(request, "docs.html")
 
 
-def _wish(given: Mapping[str, str]) -> FractalRequest:
+def _request(given: Mapping[str, str]) -> FractalRequest:
     try:
         return FractalRequest.model_validate_strings(given)
     except ValidationError as error:
-        raise invalid(error) from None
+        raise InvalidRequestError.from_validation(error) from None
 
 
-def _form(request: Request, values: Mapping[str, str], error: ProblemError | None = None) -> Response:
-    faults: dict[str, Any] = {each.field: each.detail for each in error.errors} if error else {}
-    status = error.status if error else HTTPStatus.OK
+def _form(request: Request, values: Mapping[str, str], error: InvalidRequestError | None = None) -> Response:
+    faults: Mapping[str, Any] = error.fields if error else {}
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK
     return render(
-        request, "create.html", status, values=values, faults=faults, fault=error and str(error), most=MOST_AT_ONCE
+        request, "create.html", status, values=values, faults=faults, fault=error and str(error), most=MAX_COUNT
     )

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
 from oat.records import ConflictError, DatabaseError, NotFoundError
+from oat.services import InvalidRequestError
 from oat.web.templating import render
 
 
@@ -85,6 +86,11 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     @app.exception_handler(ProblemError)
     async def told(request: Request, error: ProblemError) -> Response:
         return problem(request, error.status, str(error), error.errors, error.headers)
+
+    @app.exception_handler(InvalidRequestError)
+    async def unfulfillable(request: Request, error: InvalidRequestError) -> Response:
+        errors = [FieldError(field=name, detail=detail) for name, detail in error.fields.items()]
+        return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

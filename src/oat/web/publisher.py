@@ -11,10 +11,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from oat.messages import Task
-from oat.messaging import QUEUES, Broker
+from oat.messaging import QUEUES
 from oat.process import notify_ready
-from oat.records import Database
-from oat.services import publish_overdue, publish_tasks
+from oat.services import RecordingService, publish_overdue, publish_tasks
 from oat.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,14 +28,11 @@ LOOK = 1.0
 """Seconds between two looks at the sizes of the queues."""
 
 
-class Publisher:
+class Publisher(RecordingService):
     """Publishes tasks that others recorded, and knows how long the queues are."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._stopping = threading.Event()
-        self._broker = Broker(settings, self._stopping)
-        self._database = Database(settings.database_url, self._stopping)
+        super().__init__(settings)
         self._pending: deque[Task] = deque(maxlen=MOST)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
@@ -54,15 +50,14 @@ class Publisher:
     def publish(self, tasks: Sequence[Task]) -> None:
         """Have recorded `tasks` published soon."""
         self._pending.extend(tasks)
-        self._broker.wake()
+        self.broker.wake()
 
     def stop(self, timeout: float = 5.0) -> None:
         """Publish what is pending, for `timeout` seconds at most, and end."""
         deadline = time.monotonic() + timeout
         while self._pending and self._thread.is_alive() and time.monotonic() < deadline:
             self._ended.wait(0.01)
-        self._stopping.set()
-        self._broker.wake()
+        super().stop()
         self._thread.join(max(0.1, deadline - time.monotonic()))
         if self._pending:
             log.warning(
@@ -71,38 +66,35 @@ class Publisher:
 
     def _run(self) -> None:
         try:
-            self._database.prepare()
-            self._broker.serve(self._session)
+            self.run()
         except Exception as error:
             log.error("nothing can be published: %s", error)  # noqa: TRY400 (one line; who runs us raises it)
             self.fault = error
         finally:
             self._ended.set()
             self.looked.set()
-            self._database.close()
 
     def _session(self) -> None:
         notify_ready()
         try:
             look_due = take_over_due = 0.0
-            while not self._stopping.is_set():
+            while not self.stopping.is_set():
                 self._publish_pending()
                 now = time.monotonic()
                 if now >= take_over_due:
-                    take_over_due = now + self._settings.lease
-                    if count := publish_overdue(self._settings.lease, self._database, self._broker):
-                        log.info("published %d task(s) that nobody had sent", count)
+                    take_over_due = now + self.settings.lease
+                    publish_overdue(self.settings.lease, self.database, self.broker)
                 if now >= look_due:
-                    self.queues = {name: self._broker.size(name) for name in QUEUES}
+                    self.queues = {name: self.broker.size(name) for name in QUEUES}
                     self.looked.set()
                     look_due = time.monotonic() + LOOK
-                self._broker.wait(max(0.0, look_due - time.monotonic()))
+                self.broker.wait(max(0.0, look_due - time.monotonic()))
         finally:
             self.queues = None
 
     def _publish_pending(self) -> None:
         while self._pending:
             batch = [self._pending[index] for index in range(min(BATCH, len(self._pending)))]
-            publish_tasks(batch, self._database, self._broker)
+            publish_tasks(batch, self.database, self.broker)
             for _ in batch:
                 self._pending.popleft()

@@ -2,17 +2,17 @@
 
 import pytest
 
-from oat.services.tracker import ENOUGH, FOR_FEW, SHORTEST, next_flush_interval
+from oat.services.tracker import EFFICIENT_BATCH, MIN_FLUSH_INTERVAL, SLOW_FLUSH_INTERVAL, next_flush_interval
 
 
 @pytest.mark.parametrize(
     ("results", "seconds", "flush_interval"),
     [
-        pytest.param(10, 60.0, SHORTEST, id="after a pause"),
-        pytest.param(5, 0.1, FOR_FEW, id="they come slowly"),
-        pytest.param(ENOUGH, 0.2, 0.2, id="enough"),
-        pytest.param(2 * ENOUGH, 0.3, 0.15, id="more than enough"),
-        pytest.param(500, 0.1, SHORTEST, id="a flood"),
+        pytest.param(10, 60.0, MIN_FLUSH_INTERVAL, id="after a pause"),
+        pytest.param(5, 0.1, SLOW_FLUSH_INTERVAL, id="they come slowly"),
+        pytest.param(EFFICIENT_BATCH, 0.2, 0.2, id="enough"),
+        pytest.param(2 * EFFICIENT_BATCH, 0.3, 0.15, id="more than enough"),
+        pytest.param(500, 0.1, MIN_FLUSH_INTERVAL, id="a flood"),
         pytest.param(10, 0.05, 0.1, id="perhaps the first of a flood"),
     ],
 )

@@ -10,8 +10,9 @@ import oat.services.worker
 from helpers.waiting import wait_until
 from oat.messaging.broker import FLUSH_INTERVAL, Broker
 from oat.messaging.queues import TASKS
-from oat.services.producer import Ranges, random_task
-from oat.services.worker import Worker, next_poll_interval, useful_threads
+from oat.services import Ranges, random_task
+from oat.services.prefetch import next_poll_interval, useful_threads
+from oat.services.worker import Worker
 from oat.settings import Settings
 
 SHORT, LONG = 16, 17
