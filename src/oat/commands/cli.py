@@ -150,11 +150,11 @@ def web(
     log_file: LogFile = None,
 ) -> None:
     """Show the gallery and the system at work in a browser, and serve the API."""
-    from oat.web import Web  # noqa: PLC0415 (as above)
+    from oat.web import WebServer  # noqa: PLC0415 (as above)
 
     settings = make_settings(broker_url=broker_url, database_url=database_url, target=target, log_file=log_file)
     log_backing_services("web", settings)
-    service = Web(settings, host, port)
+    service = WebServer(settings, host, port)
     os.nice(NICENESS)
     log.info("the gallery is at %s", service.url)
     serve(service, settings)
@@ -241,9 +241,9 @@ def _gallery(settings: Settings, port: int | None) -> Iterator[str | None]:
     if port is None:
         yield None
         return
-    from oat.web import Web  # noqa: PLC0415 (as above)
+    from oat.web import WebServer  # noqa: PLC0415 (as above)
 
-    service = Web(settings, "127.0.0.1", port)
+    service = WebServer(settings, "127.0.0.1", port)
     thread = threading.Thread(target=service.run, name="web")
     thread.start()
     try:
