@@ -23,7 +23,7 @@ BATCH_SIZE = 500
 """Tasks published before their confirms are waited for: the broker is kept busy, and a stop is quick."""
 
 MAX_PENDING = 100_000
-"""Tasks kept in memory while the broker is unreachable. Those beyond are in the outbox, too, and are published when
+"""Tasks kept in memory while the broker is unreachable. The outbox has those beyond, too; they are published when
 their lease has expired."""
 
 QUEUE_POLL_INTERVAL = 1.0
