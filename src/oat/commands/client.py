@@ -108,13 +108,13 @@ async def _connected(api_url: str | None, settings: Settings, broker: bool) -> A
     async with httpx.AsyncClient(base_url="http://localhost", transport=transport) as http:
         if broker:
             async with backend.running():
-                await asyncio.to_thread(backend.publisher.looked.wait, BROKER_TIMEOUT)
+                await asyncio.to_thread(backend.publisher.polled.wait, BROKER_TIMEOUT)
                 yield Api(http)
         else:
             yield Api(http)
     backend.catalog.close()
-    if backend.publisher.fault:
-        raise backend.publisher.fault
+    if backend.publisher.error:
+        raise backend.publisher.error
 
 
 class Client:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from oat.commands.client import Api, Client, client_options
 from oat.commands.options import request_options
-from oat.process import seconds
+from oat.process import format_duration
 from oat.records import Fractal, Status
 from oat.services import FractalRequest
 
@@ -139,7 +139,7 @@ def _table(fractals: list[dict[str, Any]]) -> Table:
             str(each.uuid),
             each.status,
             f"{each.width}×{each.height}",
-            seconds(each.duration),
+            format_duration(each.duration),
             f"{each.created_at:%m-%d %H:%M}",
         )
     return table

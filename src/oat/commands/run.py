@@ -16,7 +16,7 @@ from rich.table import Table
 from oat.commands.options import DEFAULT_THREADS, Seed, Threads, settings_options
 from oat.commands.pipeline import Pipeline, Progress
 from oat.commands.serving import INTERRUPTED, backing_services
-from oat.process import on_signal
+from oat.process import install_signal_handlers
 from oat.settings import PermanentError, Settings, data_folder
 
 
@@ -49,7 +49,7 @@ def run(
         interrupted.set()
         pipeline.stop()
 
-    on_signal(stop, pipeline.is_busy, INTERRUPTED)
+    install_signal_handlers(stop, pipeline.is_busy, INTERRUPTED)
     try:
         with contextlib.ExitStack() as stack:
             url = stack.enter_context(_gallery(settings, port))
@@ -106,9 +106,9 @@ def _gallery(settings: Settings, port: int | None) -> Iterator[str | None]:
     if port is None:
         yield None
         return
-    from oat.web import Web  # noqa: PLC0415 (without a gallery it need not be loaded)
+    from oat.web import WebServer  # noqa: PLC0415 (without a gallery it need not be loaded)
 
-    service = Web(settings, "127.0.0.1", port)
+    service = WebServer(settings, "127.0.0.1", port)
     thread = threading.Thread(target=service.run, name="web")
     thread.start()
     try:

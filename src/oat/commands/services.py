@@ -64,10 +64,10 @@ def web(
     settings: Annotated[Settings, settings_options("target", "broker_url", "database_url", "log_file")],
 ) -> None:
     """Show the gallery and the system at work in a browser, and serve the API."""
-    from oat.web import Web  # noqa: PLC0415 (the other services need not load it)
+    from oat.web import WebServer  # noqa: PLC0415 (the other services need not load it)
 
     log_backing_services("web", settings)
-    service = Web(settings, host, port)
+    service = WebServer(settings, host, port)
     os.nice(NICENESS)
     log.info("the gallery is at %s", service.url)
     serve(service, settings)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from oat.process import on_signal
+from oat.process import install_signal_handlers
 from oat.services import serve_metrics
 from oat.settings import PermanentError, Settings, mask_password
 
@@ -59,7 +59,7 @@ def serve(service: Stoppable, settings: Settings, is_busy: Callable[[], bool] = 
         stopping.set()
         service.stop()
 
-    on_signal(stop, is_busy)
+    install_signal_handlers(stop, is_busy)
     try:
         service.run()
     except PermanentError as error:

@@ -10,7 +10,6 @@ from rich.live import Live
 from rich.table import Table
 
 from oat.commands.client import Api, Client, client_options
-from oat.process import seconds
 from oat.services import Statistics
 
 POLL_INTERVAL = 1.0
@@ -49,7 +48,7 @@ def _overview(now: Statistics) -> RenderableType:
         ("dead letters", now.dead_letters),
         ("done a minute", f"{now.done_per_minute:.0f}"),
         ("failed a minute", f"{now.failed_per_minute:.0f}"),
-        ("record to done", f"{seconds(now.p50)} (p50), {seconds(now.p95)} (p95)"),
+        ("record to done", f"{format_duration(now.p50)} (p50), {format_duration(now.p95)} (p95)"),
         *((f"worker {each.name}", f"{each.images_per_second:.1f} images/s") for each in now.workers),
     ):
         table.add_row(name, "–" if value is None else str(value))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
-from oat.process import configure_logging, on_signal, shut_down
+from oat.process import configure_logging, install_signal_handlers, shut_down
 from oat.rendering import warm_up
 from oat.services import Worker
 from oat.settings import PermanentError, Settings
@@ -92,7 +92,7 @@ def _run_worker(settings: Settings, threads: int, parent: Connection) -> None:
         shut_down(worker.stop, worker.is_busy)
 
     threading.Thread(target=stop_with_parent, name="parent", daemon=True).start()
-    on_signal(worker.stop, worker.is_busy)
+    install_signal_handlers(worker.stop, worker.is_busy)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     warm_up()
     with contextlib.suppress(OSError):

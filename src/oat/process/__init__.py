@@ -1,7 +1,7 @@
 """Process: what every process of the program needs, whichever service it runs.
 
-The log, the signals, the readiness notification, the backoff of retries, atomic writes of files, and how values are
-formatted for people.
+The log, the signals, the readiness notification, the backoff of retries, atomic writes of files, and the format of
+values for people.
 """
 
 from oat.process.backoff import exponential_backoff

@@ -2,9 +2,10 @@
 
 import random
 
+from oat.web.requests import FractalRequest
+
 from oat.constant import FALLBACK
 from oat.settings import Limits
-from oat.web.requests import FractalRequest
 
 
 def test_a_viewport_without_an_interesting_constant_is_searched_once(monkeypatch):

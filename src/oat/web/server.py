@@ -1,4 +1,4 @@
-"""The service: the application on a socket, run and stopped like the other services."""
+"""The server: uvicorn with the application on a socket, run and stopped like the other services."""
 
 import contextlib
 import socket
@@ -8,13 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 import uvicorn
 
 from oat.settings import Settings, SettingsError
-from oat.web.app import guarded
+from oat.web.app import application
 from oat.web.backend import Backend
-from oat.web.guard import is_loopback
-from oat.web.protocol import Protocol
+from oat.web.middleware import is_loopback, wrap
+from oat.web.protocol import LimitedHttpProtocol
 
-GRACE = 3
-"""Seconds that open requests may take to end."""
+GRACEFUL_SHUTDOWN_TIMEOUT = 3
+"""Seconds for open requests to complete after a stop: the process ends within 4.5 seconds (`process.signals`)."""
+
+BACKLOG = 1024
+"""Connections that wait to be accepted: some hundred clients may connect at once when a server restarts."""
 
 
 class _Server(uvicorn.Server):
@@ -24,30 +27,30 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the command."""
+        """Install no signal handlers: the command has its own."""
         yield
 
     async def on_tick(self, counter: int) -> bool:
-        """Say whether to end, a few times a second."""
-        return await super().on_tick(counter) or self._backend.publisher.fault is not None
+        """Return whether to shut down; uvicorn calls this ten times a second."""
+        return await super().on_tick(counter) or self._backend.publisher.error is not None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams of events, which last for ever, and then wait for the other requests."""
-        self._backend.events.stop()
+        """End the event streams, which last for ever, and then wait for the other requests."""
+        self._backend.events.close()
         await super().shutdown(sockets)
 
 
-class Web:
+class WebServer:
     """Serves the gallery and the API until it is stopped.
 
     Args:
-        settings: where the servers and the images are.
+        settings: addresses of the backing services, the token and the rate limits.
         host: an address of this machine; any but the loopback needs a token.
         port: 0 takes a free one.
 
     Raises:
         SettingsError: the address is open to others and there is no token.
-        OSError: the address cannot be had.
+        OSError: the address cannot be bound.
     """
 
     def __init__(self, settings: Settings, host: str, port: int) -> None:
@@ -56,15 +59,15 @@ class Web:
                 f"{host} is open to others: set OAT_API_TOKEN to what they have to know, or stay on 127.0.0.1"
             )
         self._backend = Backend(settings)
-        app = guarded(self._backend, settings)
         config = uvicorn.Config(
-            app, log_config=None, log_level="error", access_log=False, server_header=False,
-            proxy_headers=False, http=Protocol, timeout_graceful_shutdown=GRACE,
+            wrap(application(self._backend), settings), log_config=None, log_level="error", access_log=False,
+            server_header=False, proxy_headers=False, http=LimitedHttpProtocol,
+            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_TIMEOUT,
         )  # fmt: skip
         self._server = _Server(config, self._backend)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            self._socket = socket.create_server((host, port), family=family, backlog=1024)
+            self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
         except OSError as error:
             raise OSError(f"cannot serve on {host}, port {port}: {error.strerror}") from error
         name = f"[{host}]" if ":" in host else host
@@ -74,14 +77,14 @@ class Web:
         """Serve until `stop` is called.
 
         Raises:
-            DatabaseError: the database refuses us.
+            DatabaseError: the database rejects us for good.
             BrokerError: the broker does.
         """
-        # In a thread that isn't the main one, uvloop leaves the signals to the command.
-        with ThreadPoolExecutor(1, "gallery") as thread:
+        # uvicorn's event loop would handle signals in the main thread, where the command does.
+        with ThreadPoolExecutor(1, "web") as thread:
             thread.submit(self._server.run, [self._socket]).result()
-        if self._backend.publisher.fault is not None:
-            raise self._backend.publisher.fault
+        if self._backend.publisher.error is not None:
+            raise self._backend.publisher.error
 
     def stop(self) -> None:
         """Have `run` return; may be called from any thread or signal handler."""
