@@ -26,9 +26,9 @@ from rich.table import Table
 
 from oat.messages import Task
 from oat.rendering.escape_time import block_for, kernel, palette_indices, render
-from oat.rendering.machine_code import machine_features
+from oat.rendering.machine_code import cpu_features
 from oat.rendering.png import encode_png, render_png
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 
 PARALLEL_REPEATS = 8
 """How often two threads or processes render the tasks in one measurement: long enough that the end, when one of
@@ -105,7 +105,7 @@ def measure(
 def report(seconds: dict[str, list[float]], tasks: int) -> None:
     """Print the median milliseconds per image, and their ratio to our kernel's."""
     ours = statistics.median(seconds["kernel: ours"])
-    rows, columns = block_for(machine_features())
+    rows, columns = block_for(cpu_features())
     table = Table(title=f"{machine()}; blocks of {rows} × {columns} pixels, {rows * columns} doubles per vector")
     for heading in ("", "ms per image", "÷ ours", "speedup by two"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
@@ -165,7 +165,7 @@ def report_scaling(rounds: int) -> None:
 
 def report_periodicity_check(tasks: list[Task], rounds: int) -> None:
     """Print how much longer the usual tasks take with the periodicity check than without it."""
-    block = block_for(machine_features())
+    block = block_for(cpu_features())
     kernels = {
         "with": kernel(block),
         "without": without_periodicity_check(),

@@ -15,7 +15,7 @@ import oat.rendering.kernel
 from oat.messages import Task
 from oat.rendering import machine_code
 from oat.rendering.escape_time import Kernel, block_for, callable_at
-from oat.rendering.machine_code import machine_features
+from oat.rendering.machine_code import cpu_features
 from oat.rendering.palette import PALETTE_SIZE
 
 
@@ -70,7 +70,7 @@ def count_iterations(width, height, iterations, xa, xb, ya, yb, cx, cy):
 def avx2_in_c() -> Callable[[Task], np.ndarray] | None:
     """Compile `kernel.c`; None where there is no C compiler or the machine has no AVX2."""
     compiler = shutil.which("cc")
-    if compiler is None or "avx2" not in machine_features():
+    if compiler is None or "avx2" not in cpu_features():
         return None
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, "kernel.so")
@@ -103,5 +103,5 @@ def without_periodicity_check() -> Kernel:
         file.write_text(source)
         module = types.ModuleType("kernel_without_periodicity_check")
         exec(compile(source, file, "exec"), module.__dict__)
-        block = block_for(machine_features())
+        block = block_for(cpu_features())
         return callable_at(machine_code.load("no-periodicity", [file], lambda: module.llvm_code(*block)))

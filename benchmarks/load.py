@@ -38,8 +38,8 @@ console = Console()
 def benchmark_folder() -> Path:
     """Return the folder for all files: in memory if enough is free and `TMPDIR` is not set, else the usual one.
 
-    How long a disk takes for a new file says nothing about the pipeline, and varies: 15 microseconds on ext4 without
-    a journal, and 200 to 500 after thousands of files have been deleted.
+    How long a disk takes for a new file says nothing about the pipeline, and varies: 15 microseconds on ext4
+    without a journal, and 200 to 500 after thousands of files have been deleted.
     """
     enough = (
         psutil.virtual_memory().available > MIN_FREE

@@ -122,7 +122,7 @@ class Environment:
         self._runs = 0
 
     def run(self, workers: int, tasks: int, cores: int = CORES, sizes: tuple[object, ...] = ()) -> Run:
-        """Run `workers` workers and a tracker on `cores` cores with `tasks` tasks, of the usual size or `sizes`."""
+        """Run `workers` workers and a tracker on `cores` cores with `tasks` tasks, of usual size or `sizes`."""
         with self._system() as system:
             tracker = system.start("oat-tracker")
             services = [system.start("oat-worker", "--threads", 1) for _ in range(workers)]

@@ -25,7 +25,7 @@ from servers import SeaweedFS
 from usage import processor
 
 from oat.rendering.png import render_png
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 from oat.storage.store import Store
 
 console = Console()

@@ -142,7 +142,7 @@ def test_form_errors_are_shown_beside_their_fields(open_page):
     open_page.expected += "|status of 422"
     page.fill("#width", "40000")
     page.get_by_role("button", name="Render it").click()
-    expect(page.locator("#width-fault")).to_contain_text("above the limit of 32768")
+    expect(page.locator("#width-error")).to_contain_text("above the limit of 32768")
     expect(page.locator("#width")).to_have_value("40000")
 
 

@@ -13,7 +13,7 @@ from helpers.tasks import small_tasks
 from helpers.waiting import wait_until
 from oat.messaging import broker
 from oat.process import signals
-from oat.services.producer import SMALLEST
+from oat.services.producer import MIN_BATCH
 
 LONG = pytest.mark.long
 
@@ -52,14 +52,14 @@ def test_killed_producer_between_insert_and_confirm(on_servers, proxies, moment)
     assert proxy.trapped.wait(60)
     if not before:
         proxy.flow_up()
-        wait_until(lambda: on_servers.queued("tasks") == 300 + SMALLEST, "the first of them in the queue")
+        wait_until(lambda: on_servers.queued("tasks") == 300 + MIN_BATCH, "the first of them in the queue")
     on_servers.kill(victim)
     proxy.cut()
     proxy.flow()
-    assert on_servers.queued("tasks") == 300 + (0 if before else SMALLEST)
-    assert on_servers.outbox() == SMALLEST
+    assert on_servers.queued("tasks") == 300 + (0 if before else MIN_BATCH)
+    assert on_servers.outbox() == MIN_BATCH
     on_servers.flow("oat-worker", "oat-tracker")
-    assert on_servers.finish() == 300 + SMALLEST
+    assert on_servers.finish() == 300 + MIN_BATCH
 
 
 @LONG

@@ -6,7 +6,7 @@ from helpers.reference import escape_counts
 from helpers.tasks import task
 from oat.messages import Task
 from oat.rendering.escape_time import Block, block_for, palette_indices
-from oat.rendering.machine_code import machine_features
+from oat.rendering.machine_code import cpu_features
 
 BLOCKS: list[Block] = [(1, 2), (2, 1), (2, 2), (1, 8), (2, 4), (4, 4), (4, 8)]
 
@@ -20,7 +20,7 @@ def assert_same(it: Task, *blocks: Block) -> None:
 
 def check_this_machine() -> None:
     """Compare some tasks in this process, for all blocks."""
-    for block in {block_for(machine_features()), *BLOCKS}:
+    for block in {block_for(cpu_features()), *BLOCKS}:
         for width in 2, 3, 5, 8, 19, 64:
             assert_same(task(width=width), block)
         for c in (0.0, 0.0), (-1.0, 0.0), (-3.0, 0.0), (-0.123, 0.745):

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from oat.messages import Task
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 
 
 def task(**changes: Any) -> Task:

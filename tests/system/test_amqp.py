@@ -73,7 +73,7 @@ def test_invalid_tasks_are_dead_lettered_with_a_reason(on_servers):
     assert bodies[1] in as_bytes
     assert {record["uuid"]: record["status"] for record in on_servers.records()} == {good: "done", bad: "failed"}
     assert all("no valid task" in r["error"] for r in on_servers.records() if r["uuid"] == bad)
-    assert "refused a message" in worker.log.read_text()
+    assert "dead-lettered a message" in worker.log.read_text()
     connection.close()
     terminate(worker)
     terminate(tracker)

@@ -14,7 +14,7 @@ from helpers.slow_tasks import disc
 from helpers.system import System
 from helpers.waiting import wait_until
 from oat.messages import parse_task
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 from oat.settings import Limits
 
 TINY = Ranges(width=(16, 16), height=(16, 16))

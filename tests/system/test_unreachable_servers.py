@@ -41,7 +41,7 @@ def test_a_stop_while_the_database_is_away_is_no_failure(tmp_path):
     url = f"mysql+pymysql://tutorial:secretsecret@127.0.0.1:{free_port()}/tutorial"
     with System(tmp_path, None, url) as system:
         tracker = system.start("oat-tracker")
-        wait_until(lambda: "is not at hand" in tracker.log.read_text(), "a log line")
+        wait_until(lambda: "is not available" in tracker.log.read_text(), "a log line")
         terminate(tracker)
         assert "secretsecret" not in tracker.log.read_text()
 

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from oat.commands.client import Api, Client, client_options
+from oat.process import format_duration
 from oat.services import Statistics
 
 POLL_INTERVAL = 1.0

@@ -9,8 +9,10 @@ import sqlalchemy as sa
 from helpers.tasks import some_tasks
 from helpers.waiting import wait_until
 from oat.messages import Result
-from oat.records.database import MAX_ATTEMPTS, Database
-from oat.records.schema import Status, fractals
+from oat.records.database import Database
+from oat.records.reconcile import MAX_ATTEMPTS
+from oat.records.schema import fractals
+from oat.records.states import Status
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 
@@ -64,7 +66,7 @@ def test_a_task_that_another_tracker_has_just_finished_is_not_resent(two_tracker
 
 def test_an_idle_connection_closed_by_the_server_is_reopened_silently(mariadb, monkeypatch, caplog):
     url = mariadb.database(uuid4().hex[:8])
-    monkeypatch.setattr("oat.records.engine.FORGOTTEN_AFTER", 2)
+    monkeypatch.setattr("oat.records.engine.IDLE_TIMEOUT", 2)
     database = Database(url, threading.Event())
     database.prepare()
     schema = sa.make_url(url).database

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers import HELPERS
-from oat.rendering.machine_code import machine_features
+from oat.rendering.machine_code import cpu_features
 
 INSTRUCTION_SETS = {
     "sse2": "+sse,+sse2,+cx16",
@@ -59,7 +59,7 @@ def test_numba_is_not_needed_once_compiled() -> None:
 def test_instruction_sets_of_other_machines(instructions: str) -> None:
     """The same pixels from the instructions of older machines, as far as this one has them."""
     wanted = INSTRUCTION_SETS[instructions]
-    if not {name[1:] for name in wanted.split(",")} <= machine_features() | {"sse", "cx16"}:
+    if not {name[1:] for name in wanted.split(",")} <= cpu_features() | {"sse", "cx16"}:
         pytest.skip(f"this machine can't do {instructions}")
     environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": wanted}
     python = [sys.executable, "-c", "from helpers.pixels import check_this_machine; check_this_machine()"]

@@ -2,17 +2,17 @@
 
 import pytest
 
-from oat.commands.pipeline import LONGEST_LOOK, SHORTEST_LOOK, Progress
+from oat.commands.pipeline import MAX_POLL_INTERVAL, MIN_POLL_INTERVAL, Progress
 
 
 @pytest.mark.parametrize(
     ("done", "failed", "seconds", "poll_interval"),
     [
-        (0, 0, 0.0, SHORTEST_LOOK),
-        (1, 0, 2.0, LONGEST_LOOK),
+        (0, 0, 0.0, MIN_POLL_INTERVAL),
+        (1, 0, 2.0, MAX_POLL_INTERVAL),
         (1, 0, 0.2, 0.1),
         (80, 10, 0.9, 0.05),
-        (100, 0, 9.0, SHORTEST_LOOK),
+        (100, 0, 9.0, MIN_POLL_INTERVAL),
     ],
 )
 def test_the_poll_interval_is_half_of_the_time_gone_or_left(done, failed, seconds, poll_interval):

@@ -1,15 +1,13 @@
 """How numbers are shown to people."""
 
-from oat.process.formatting import number, seconds, size
-
 
 def test_formatted_values():
-    assert [seconds(value) for value in (None, 0.0004, 0.02, 1.5, 300)] == [
+    assert [format_duration(value) for value in (None, 0.0004, 0.02, 1.5, 300)] == [
         "–",
         "0.40 ms",
         "20 ms",
         "1.5 s",
         "5 min",
     ]
-    assert [size(value) for value in (12, 20480)] == ["12 bytes", "20 KiB"]
-    assert [number(value) for value in (None, 0, 3, 3.25, 1234567)] == ["–", "0", "3", "3.2", "1,234,567"]
+    assert [format_size(value) for value in (12, 20480)] == ["12 bytes", "20 KiB"]
+    assert [format_number(value) for value in (None, 0, 3, 3.25, 1234567)] == ["–", "0", "3", "3.2", "1,234,567"]

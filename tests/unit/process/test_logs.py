@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from helpers.waiting import wait_until
-from oat.process.logs import MOMENT, configure_logging
+from oat.process.logs import FLUSH_INTERVAL, configure_logging
 
 
 def test_lines_are_written_in_their_order_and_a_warning_at_once(tmp_path):
@@ -18,7 +18,7 @@ def test_lines_are_written_in_their_order_and_a_warning_at_once(tmp_path):
     lines = [line.partition(" ")[2].partition(" ")[2] for line in file.read_text().splitlines()]
     assert lines == [*(f"line {n}" for n in range(1500)), "a warning"]
     log.info("one more")
-    wait_until(lambda: "one more" in file.read_text(), f"a line that waits for {MOMENT} seconds")
+    wait_until(lambda: "one more" in file.read_text(), f"a line that waits for {FLUSH_INTERVAL} seconds")
     file.unlink()  # as a tool that rotates logs does
     log.warning("into a new file")
     assert "into a new file" in file.read_text()

@@ -16,7 +16,7 @@ from oat.records.catalog import Catalog, ConflictError, NotFoundError
 from oat.records.paging import Cursor
 from oat.records.schema import utc_now
 from oat.records.states import Status
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 

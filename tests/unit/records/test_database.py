@@ -14,8 +14,11 @@ from alembic.migration import MigrationContext
 
 from helpers.tasks import some_tasks
 from oat.messages import Result
-from oat.records.database import MAX_ATTEMPTS, Database
-from oat.records.schema import DatabaseError, Status, fractals, metadata
+from oat.records.database import Database
+from oat.records.reconcile import MAX_ATTEMPTS
+from oat.records.schema import fractals, metadata
+from oat.records.states import Status
+from oat.records.transactions import DatabaseError
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 

@@ -3,8 +3,7 @@
 from uuid import uuid4
 
 from oat.messages import Result
-from oat.records.results import state_change
-from oat.records.schema import Status
+from oat.records.states import Status, state_change
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 

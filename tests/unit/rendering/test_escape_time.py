@@ -9,8 +9,8 @@ from helpers.pixels import BLOCKS, assert_same
 from helpers.reference import escape_counts
 from helpers.tasks import task
 from oat.messages import Task
-from oat.rendering.escape_time import POOL, Block, block_for, palette_indices
-from oat.rendering.kernel import BURST, NO_RETURN
+from oat.rendering.escape_time import POOL_CAPACITY, Block, block_for, palette_indices
+from oat.rendering.kernel import C_SQUARED_LIMIT, COMPACTION_INTERVAL
 
 anything = st.floats(-1e300, 1e300)
 
@@ -91,7 +91,7 @@ def test_special_tasks(changes: dict[str, float], iterations: int) -> None:
 @settings(max_examples=500)
 @given(st.floats(0, 2 * np.pi), st.floats(0, 2 * np.pi), st.sampled_from([1.0, 1 + 1e-15, 1.01, 1e10, 1e154]))
 def test_an_escaped_orbit_never_returns(angle: float, direction: float, distance: float) -> None:
-    radius = NO_RETURN**0.5
+    radius = C_SQUARED_LIMIT**0.5
     cx, cy = radius * np.cos(angle), radius * np.sin(angle)
     zr, zi = 2 * distance * np.cos(direction), 2 * distance * np.sin(direction)
     with np.errstate(all="ignore"):
@@ -119,7 +119,7 @@ def test_periodic_orbits_match_the_reference() -> None:
 @pytest.mark.parametrize("c", [(-0.8, 0.156), (-0.123, 0.745)], ids=str)
 def test_more_unfinished_pixels_than_the_pool_holds(c: tuple[float, float]) -> None:
     it = task(width=160, height=130, iterations=400, xa=-1.6, xb=1.6, ya=-1.0, yb=1.0, cx=c[0], cy=c[1])
-    assert sum(n >= BURST for row in escape_counts(it) for n in row) > 2 * POOL
+    assert sum(n >= COMPACTION_INTERVAL for row in escape_counts(it) for n in row) > 2 * POOL_CAPACITY
     assert_same(it, *BLOCKS)
 
 

@@ -14,7 +14,7 @@ from helpers import HELPERS
 from helpers.reference import colour, escape_counts
 from helpers.tasks import task
 from oat.rendering.png import render_png
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 
 
 @pytest.mark.parametrize("size", [(2, 2), (3, 5), (37, 23), (64, 8), (101, 13)], ids=str)

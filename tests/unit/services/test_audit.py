@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from oat.records.database import Record
-from oat.records.schema import Status
+from oat.records.states import Status
 from oat.services.audit import Problem, judge
 from oat.settings import Settings
 

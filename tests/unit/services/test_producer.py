@@ -2,8 +2,8 @@
 
 import random
 
-from oat.constant import EARLIEST, FALLBACK, LATEST, escape_index
-from oat.services.producer import Ranges, random_task
+from oat.constant import FALLBACK, MAX_ITERATIONS, MIN_ESCAPE_TIME, escape_time
+from oat.services import Ranges, random_task
 
 
 def test_every_value_lies_in_its_range_and_the_constant_is_interesting():
@@ -18,7 +18,7 @@ def test_every_value_lies_in_its_range_and_the_constant_is_interesting():
             assert task.xa <= task.cx <= task.xb
             assert task.ya <= task.cy <= task.yb
             found += 1
-        assert EARLIEST < escape_index(task.cx, task.cy) < LATEST
+        assert MIN_ESCAPE_TIME < escape_time(task.cx, task.cy) < MAX_ITERATIONS
     assert found > 190
 
 

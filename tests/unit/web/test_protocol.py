@@ -8,7 +8,7 @@ import threading
 import pytest
 import uvicorn
 
-from oat.web.protocol import Protocol
+from oat.web.protocol import LimitedHttpProtocol
 
 
 def test_an_incomplete_request_times_out(monkeypatch):
@@ -23,7 +23,7 @@ def test_an_incomplete_request_times_out(monkeypatch):
         await asyncio.sleep(3600)
 
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(application, http=Protocol, lifespan="off", timeout_graceful_shutdown=0)
+    config = uvicorn.Config(application, http=LimitedHttpProtocol, lifespan="off", timeout_graceful_shutdown=0)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()

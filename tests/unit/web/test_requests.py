@@ -2,9 +2,8 @@
 
 import random
 
-from oat.web.requests import FractalRequest
-
 from oat.constant import FALLBACK
+from oat.services import FractalRequest
 from oat.settings import Limits
 
 
