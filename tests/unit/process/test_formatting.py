@@ -1,5 +1,7 @@
 """How numbers are shown to people."""
 
+from oat.process.formatting import format_duration, format_number, format_size
+
 
 def test_formatted_values():
     assert [format_duration(value) for value in (None, 0.0004, 0.02, 1.5, 300)] == [
