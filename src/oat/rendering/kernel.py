@@ -71,10 +71,8 @@ def llvm_code(rows: int, columns: int) -> tuple[str, str]:
 def _python_kernel(rows: int, columns: int) -> Callable[..., None]:
     """Return the kernel for blocks of this shape as a Python function that numba can compile.
 
-    Its arguments: the palette indices to compute, of `height` × `width` pixels, which are those of the image of
-    `image_height` × `image_width` pixels rounded up to whole blocks; the maximum number of iterations; buffers
-    for the coordinates of the columns and the rows; the viewport and c; the pool's arrays, and how many pixels
-    make it full.
+    It fills `indices`, of `height` × `width` pixels: the image's, rounded up to whole blocks. `xs` and `ys` are
+    buffers for coordinates, `pool_…` those of the pool, which is full when `capacity` pixels or more are in it.
     """
     lanes = rows * columns
 
