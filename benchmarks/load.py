@@ -27,7 +27,7 @@ from steps import STEPS
 from usage import CORES
 
 from oat.rendering.png import render_png
-from oat.services import Ranges, random_task
+from oat.services.producer import Ranges, random_task
 
 MEMORY_FOLDER, MIN_FREE = Path("/dev/shm"), 8 * 2**30
 """A folder in memory, on Linux, and the bytes that have to be free there: twice what is written."""
@@ -38,8 +38,8 @@ console = Console()
 def benchmark_folder() -> Path:
     """Return the folder for all files: in memory if enough is free and `TMPDIR` is not set, else the usual one.
 
-    How long a disk takes for a new file says nothing about the pipeline, and varies: 15 microseconds on ext4
-    without a journal, and 200 to 500 after thousands of files have been deleted.
+    How long a disk takes for a new file says nothing about the pipeline: it varies, on ext4 without a journal from
+    15 microseconds to 200 or 500 after thousands of files have been deleted.
     """
     enough = (
         psutil.virtual_memory().available > MIN_FREE

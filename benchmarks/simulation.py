@@ -32,10 +32,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from model import STEADY_STATE, Costs, simulate
 from usage import CORES, family, processor
 
-from helpers.processes import terminate
-from helpers.servers import MariaDB, RabbitMQ, SeaweedFS, Server
-from helpers.system import System
-from helpers.waiting import wait_until
+from servers import MariaDB, RabbitMQ, SeaweedFS, Server, wait_until
+from system import System, terminate
 
 TINY = ("--min-width", 16, "--max-width", 16, "--min-height", 16, "--max-height", 16)
 """Images that take next to no time to render: what is left is the cost of the pipeline with full batches."""
@@ -122,7 +120,7 @@ class Environment:
         self._runs = 0
 
     def run(self, workers: int, tasks: int, cores: int = CORES, sizes: tuple[object, ...] = ()) -> Run:
-        """Run `workers` workers and a tracker on `cores` cores with `tasks` tasks, of usual size or `sizes`."""
+        """Run `workers` workers and a tracker on `cores` cores with `tasks` tasks, of `sizes` if given."""
         with self._system() as system:
             tracker = system.start("oat-tracker")
             services = [system.start("oat-worker", "--threads", 1) for _ in range(workers)]

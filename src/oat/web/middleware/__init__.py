@@ -4,11 +4,9 @@
 """
 
 from starlette.middleware import Middleware
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp
 
 from oat.settings import Settings
-from oat.web.exception_handlers import problem_handler
 from oat.web.middleware.authentication import AuthenticationMiddleware
 from oat.web.middleware.body_limit import BodyLimitMiddleware
 from oat.web.middleware.cache import CacheMiddleware
@@ -17,7 +15,6 @@ from oat.web.middleware.methods import HeadMiddleware
 from oat.web.middleware.rate_limit import RateLimitMiddleware
 from oat.web.middleware.security_headers import SecurityHeadersMiddleware
 from oat.web.middleware.trusted_host import TrustedHostMiddleware, is_loopback
-from oat.web.problems import ProblemError
 
 __all__ = ["is_loopback", "wrap"]
 
@@ -35,7 +32,6 @@ def wrap(app: ASGIApp, settings: Settings) -> ASGIApp:
         access = [Middleware(TrustedHostMiddleware), Middleware(CSRFMiddleware)]
     stack = [
         Middleware(SecurityHeadersMiddleware),
-        Middleware(ExceptionMiddleware, handlers={ProblemError: problem_handler}),
         Middleware(RateLimitMiddleware, settings.read_rate, settings.write_rate),
         *access,
         Middleware(BodyLimitMiddleware),

@@ -4,8 +4,9 @@ from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from oat.web.middleware.check import CheckMiddleware
 from oat.web.problems import ProblemError
 
 MAX_BODY_SIZE = 64 * 1024
@@ -14,21 +15,18 @@ MAX_BODY_SIZE = 64 * 1024
 _DETAIL = f"the request has more than {MAX_BODY_SIZE} bytes"
 
 
-class BodyLimitMiddleware:
+class BodyLimitMiddleware(CheckMiddleware):
     """Rejects with 413 what announces a longer body, and what turns out to have one (chunked encoding)."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+        """Handle one request, counting what is received of its body."""
+        await super().__call__(scope, _limited(receive), send)
+
+    async def check(self, scope: Scope) -> None:
+        """Check the Content-Length of one request."""
         length = Headers(scope=scope).get("content-length", "0")
         if not length.isdecimal() or int(length) > MAX_BODY_SIZE:
             raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _DETAIL)
-        await self._app(scope, _limited(receive), send)
 
 
 def _limited(receive: Receive) -> Receive:

@@ -49,10 +49,10 @@ class SecurityHeadersMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [*message.get("headers", ()), *added]
-                if all(name != _CACHE_CONTROL for name, _ in headers):
-                    headers.append((_CACHE_CONTROL, default))
-                message = {**message, "headers": headers}
+                headers = message.get("headers", ())
+                lacks = all(name != _CACHE_CONTROL for name, _ in headers)
+                more = ((_CACHE_CONTROL, default),) if lacks else ()
+                message = {**message, "headers": [*headers, *added, *more]}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
