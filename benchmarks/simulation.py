@@ -30,9 +30,9 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from model import STEADY_STATE, Costs, simulate
+from servers import MariaDB, RabbitMQ, SeaweedFS, Server, wait_until
 from usage import CORES, family, processor
 
-from servers import MariaDB, RabbitMQ, SeaweedFS, Server, wait_until
 from system import System, terminate
 
 TINY = ("--min-width", 16, "--max-width", 16, "--min-height", 16, "--max-height", 16)

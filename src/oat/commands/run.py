@@ -58,10 +58,8 @@ def run(
             if url:
                 console.print(f"gallery  {url}", soft_wrap=True)
             progress = _follow(pipeline, tasks, console)
-            sheet = data_folder() / "contact-sheet.png"
-            sheet.parent.mkdir(parents=True, exist_ok=True)
             with console.status("Drawing all images on one sheet"):
-                pipeline.contact_sheet(sheet)
+                sheet = _save_contact_sheet(pipeline)
             console.print(_summary(progress, threads, settings.target, sheet))
             if url:
                 console.print("The gallery is open until Ctrl-C.")
@@ -85,6 +83,14 @@ def _follow(pipeline: Pipeline, tasks: int, console: Console) -> Progress:
             pipeline.wait(progress.poll_interval)
         bar.update(images, completed=tasks)
     return progress
+
+
+def _save_contact_sheet(pipeline: Pipeline) -> Path:
+    """Draw the contact sheet into the data folder, and return its path."""
+    path = data_folder() / "contact-sheet.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pipeline.contact_sheet(path)
+    return path
 
 
 def _summary(progress: Progress, threads: int, target: str, sheet: Path) -> Table:

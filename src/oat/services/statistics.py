@@ -69,9 +69,7 @@ def summarise(
     if len(finished) == SAMPLE:  # the sample does not reach back that far
         span = max(0.001, (now - finished[-1].finished_at).total_seconds())
     done = [each for each in finished if each.status == Status.DONE]
-    took = sorted((each.finished_at - each.created_at).total_seconds() for each in done)
-    images = Counter(each.worker for each in done)
-    last_seen = {each.worker: each.finished_at for each in reversed(finished) if each.worker}
+    durations = sorted((each.finished_at - each.created_at).total_seconds() for each in done)
     known = min(unpublished[0], counts[Status.WAITING])
     queued = results = dead_letters = unacknowledged = None
     if queues is not None:
@@ -89,16 +87,23 @@ def summarise(
         dead_letters=dead_letters,
         done_per_minute=len(done) / span * 60,
         failed_per_minute=(len(finished) - len(done)) / span * 60,
-        p50=_percentile(took, 0.5),
-        p95=_percentile(took, 0.95),
-        workers=[
-            Worker(name=name, images_per_second=images[name] / span, last_seen=seen.replace(tzinfo=UTC))
-            for name, seen in sorted(last_seen.items())
-        ],
+        p50=_percentile(durations, 0.5),
+        p95=_percentile(durations, 0.95),
+        workers=_workers(finished, span),
         warnings=[],
     )
     overdue = unpublished[1] is not None and unpublished[1] < now - timedelta(seconds=2 * lease)
     return statistics.model_copy(update={"warnings": stuck(statistics, overdue)})
+
+
+def _workers(finished: Sequence[Finished], span: float) -> list[Worker]:
+    """Return the workers of the tasks that were `finished` (latest first) in the last `span` seconds, by name."""
+    images = Counter(each.worker for each in finished if each.status == Status.DONE)
+    last_seen = {each.worker: each.finished_at for each in reversed(finished) if each.worker}
+    return [
+        Worker(name=name, images_per_second=images[name] / span, last_seen=seen.replace(tzinfo=UTC))
+        for name, seen in sorted(last_seen.items())
+    ]
 
 
 def stuck(now: Statistics, overdue: bool) -> list[str]:
