@@ -9,7 +9,7 @@ setup: .venv/run ## prepare .venv, to run the program (a minute)
 run: .venv/run ## render 24 images on this machine, no server needed (seconds)
 	@.venv/bin/oat run
 
-test: .venv/develop ## install the servers the tests need, then run all tests (five minutes)
+test: .venv/develop ## install the servers the tests need, then run all tests (five to ten minutes)
 	@tests/install-servers
 	.venv/bin/python -m pytest -n 3 --dist worksteal
 
@@ -27,7 +27,7 @@ test-cluster: .venv/develop ## kill and cut off nodes of a RabbitMQ cluster unde
 	@tests/install-servers
 	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest tests/deploy/cluster
 
-chaos: .venv/develop ## kill, cut off and fill up everything; SEED=… repeats the same moments (half an hour)
+chaos: .venv/develop ## kill, cut off and fill up everything; SEED=… repeats the same moments (tens of minutes)
 	@tests/install-servers
 	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest -m "" tests/chaos
 

@@ -36,7 +36,7 @@ def embedded(tmp_path, settings):
 
 
 @pytest.fixture
-def mortal(tmp_path, settings):
+def killable(tmp_path, settings):
     """A RabbitMQ and a MariaDB that the test may harm, and the services on them."""
     servers = []
     try:
@@ -45,7 +45,7 @@ def mortal(tmp_path, settings):
             folder.mkdir()
             servers.append(kind(folder).start())
         rabbitmq, mariadb = servers
-        with System(tmp_path, rabbitmq.url, mariadb.database("mortal"), **settings) as running:
+        with System(tmp_path, rabbitmq.url, mariadb.database("killable"), **settings) as running:
             yield running, rabbitmq, mariadb
     finally:
         for server in servers:

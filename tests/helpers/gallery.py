@@ -19,11 +19,11 @@ def create(api, **parameters):
 
 
 def finished(api, uuid):
-    def look():
+    def poll():
         fractal = api.get(f"/v1/fractals/{uuid}").json()
         return fractal["status"] != "waiting" and fractal
 
-    return wait_until(look, f"{uuid} finished")
+    return wait_until(poll, f"{uuid} finished")
 
 
 def mark_failed(system, uuid):
@@ -38,21 +38,21 @@ def mark_failed(system, uuid):
 def problem(answer, status, *fields):
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    told = answer.json()
-    assert told["status"] == status
-    assert told["title"]
-    assert told["detail"]
-    assert {error["field"] for error in told.get("errors", [])} == set(fields)
-    return told["detail"]
+    body = answer.json()
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
+    assert {error["field"] for error in body.get("errors", [])} == set(fields)
+    return body["detail"]
 
 
 def raw(url, request):
     """Send bytes that no client library would, and return the first line of the answer."""
     host, port = re.match(r"http://(.*):(\d+)", url).groups()
     with socket.create_connection((host, int(port)), 10) as sock:
-        with contextlib.suppress(ConnectionError):  # it may have heard enough
+        with contextlib.suppress(ConnectionError):  # it may have closed the connection
             sock.sendall(request)
         try:
-            return sock.makefile("rb").read(65536) or b"it hung up"
+            return sock.makefile("rb").read(65536) or b"connection closed"
         except ConnectionError:
-            return b"it hung up"
+            return b"connection closed"

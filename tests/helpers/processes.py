@@ -85,8 +85,8 @@ class Processes:
         assert done.returncode == 0, done.stderr
         return done.stderr
 
-    def flow(self, *commands, tasks=20, pause=0.3):
-        """Start services, all three unless told which; the producer makes sets of `tasks` again and again."""
+    def start_services(self, *commands, tasks=20, pause=0.3):
+        """Start services, all three by default; the producer makes sets of `tasks` again and again."""
         endless = (*SMALL, "--min-tasks", tasks, "--max-tasks", tasks, "--min-pause", pause, "--max-pause", pause)
         arguments = {"oat-producer": endless}
         return {
@@ -101,7 +101,7 @@ class Processes:
         self.processes.remove(process)
 
     def stop(self, *processes):
-        """SIGTERM to all at once; everyone ends well, or with its image in hand."""
+        """SIGTERM to all at once; everyone ends well, or with the image in flight."""
         for process in processes:
             wait_until(lambda p=process: listens(p), "a start")
         for process in processes:

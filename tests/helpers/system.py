@@ -35,15 +35,15 @@ class System(Processes):
     def store(self):
         return Store(self.environment["OAT_TARGET"])
 
-    def steady(self):
+    def start_with_backlog(self):
         """All services at work, with 300 tasks and more before them, so that there is something to lose."""
         self.produce(300)
-        services = self.flow()
+        services = self.start_services()
         wait_until(lambda: self.counts().get("done", 0) > 20, "some images")
-        self.pile_up()
+        self.fill_queue()
         return services
 
-    def pile_up(self):
+    def fill_queue(self):
         """Have 300 tasks and more under way; 600 take all cores together a second and a half.
 
         Where a tracker was stalled, its results come in a flood, and more are needed than it seemed.
@@ -52,7 +52,7 @@ class System(Processes):
             one = slow(0.0025 * len(os.sched_getaffinity(0)), side=50)
             self.send([one.model_copy(update={"uuid": uuid4()}) for _ in range(600 - waiting)])
 
-    def come_through(self, services):
+    def assert_recovers(self, services):
         """After the fault: work goes on, and nothing is missing."""
         before = self.counts().get("done", 0)
         wait_until(lambda: self.counts().get("done", 0) > before + 60, "more images")
@@ -76,7 +76,7 @@ class System(Processes):
         database.close()
 
     def amqp(self):
-        """A connection to RabbitMQ of a stranger to oat."""
+        """A connection to RabbitMQ, as any other client has it."""
         connection = amqp.Connection(re.search(r"@([^/]+)", self.broker_url)[1])
         connection.connect()
         return connection
@@ -102,7 +102,7 @@ class System(Processes):
         broker = Broker(Settings(broker_url=self.broker_url), threading.Event())
         broker.serve(lambda: broker.publish_all(name, bodies))
 
-    def double(self, name):
+    def duplicate(self, name):
         """Put a second copy of each message into its queue."""
         if self.broker_url is None:
             for file in self.broker_folder.glob(f"{name}/[!.]*.json"):
@@ -154,25 +154,25 @@ class System(Processes):
                 f"{[dict(r) for r in self.records() if r['status'] != status][:3]}\n{logs}"
             ) from None
 
-    def finish(self, failed=0, dead=0, strangers=0):
-        """Wait until every record has its answer, stop everything, and audit what is left."""
-        wait_until(lambda: not self.counts().get("waiting") and not self.outbox(), "all answers", 150)
+    def finish(self, failed=0, dead=0, orphaned=0):
+        """Wait until every record has its result, stop everything, and audit what is left."""
+        wait_until(lambda: not self.counts().get("waiting") and not self.outbox(), "all results", 150)
         while self.processes or self.queued("tasks") or self.queued("results"):
             if not self.processes:  # a copy of a task that was sent twice has come back
-                self.flow("oat-worker", "oat-tracker")
+                self.start_services("oat-worker", "oat-tracker")
             wait_until(lambda: not self.queued("tasks"), "an empty queue")
             self.stop(*(process for process in self.processes if "oat-worker" in process.log.name))
             wait_until(lambda: not self.queued("results"), "an empty queue")
             self.stop(*self.processes)
         count = sum(self.counts().values())
-        self.audit(count, failed, dead, strangers)
+        self.audit(count, failed, dead, orphaned)
         return count
 
-    def audit(self, count, failed=0, dead=0, strangers=0):
+    def audit(self, count, failed=0, dead=0, orphaned=0):
         """The sums, drawn up here and by `oat audit`.
 
         Every record done, or `failed` of them with a reason; every file there, with its checksum; nothing on its
-        way, and nothing else lying around but `dead` letters and `strangers`, images without a record.
+        way, and nothing else lying around but `dead` letters and `orphaned`, images without a record.
         """
         records = self.records()
         assert len(records) == count
@@ -187,14 +187,14 @@ class System(Processes):
         assert self.outbox() == 0
         stored = set(self.store.names())
         assert stored >= {f"{record['uuid']}.png" for record in done}
-        assert len(stored) == len(done) + strangers, stored
+        assert len(stored) == len(done) + orphaned, stored
         assert not list(self.broker_folder.glob("*/.*"))
-        told = self.call("oat", "audit", "--json")
-        report = json.loads(told.stdout)
+        audited = self.call("oat", "audit", "--json")
+        report = json.loads(audited.stdout)
         assert (report["records"].get("done", 0), report["records"].get("failed", 0)) == (len(done), failed)
-        assert report["problems"] == ({"ORPHANED_IMAGE": strangers} if strangers else {}), report
+        assert report["problems"] == ({"ORPHANED_IMAGE": orphaned} if orphaned else {}), report
         assert report["queues"] == {"tasks": 0, "results": 0, "dead-letters": dead}
-        assert told.returncode == bool(strangers), told.stderr
+        assert audited.returncode == bool(orphaned), audited.stderr
 
 
 def drain(channel, queue):

@@ -104,7 +104,7 @@ def test_mysql(mysql, certificates, name, tmp_path):
             system.produce(5)
             assert len(system.records()) == 5
         else:
-            refuses_for_the_certificate(system)
+            rejects_the_certificate(system)
 
 
 @pytest.fixture
@@ -127,10 +127,10 @@ def test_postgresql(postgres, certificates, name, tmp_path):
             system.produce(5)
             assert len(system.records()) == 5
         else:
-            refuses_for_the_certificate(system)
+            rejects_the_certificate(system)
 
 
-def refuses_for_the_certificate(system):
+def rejects_the_certificate(system):
     producer = system.start("oat-producer", "--one-shot")
     wait_until(lambda: "certificate" in producer.log.read_text(), "a log line")
     assert "secretsecret" not in producer.log.read_text()

@@ -49,7 +49,7 @@ def test_everything_from_create_to_delete(tmp_path, how):
             assert max(map(len, table.splitlines())) <= 80
             assert "checksum" in call(system, "show", uuid)
             assert "unacknowledged" in call(system, "status")
-            assert "only what has failed" in fails(system, "retry", uuid)
+            assert "it can be retried if it failed" in fails(system, "retry", uuid)
         assert call(system, "get", uuid).strip() == f"{uuid}.png"
         assert (tmp_path / f"{uuid}.png").read_bytes() == (system.images / f"{uuid}.png").read_bytes()
         mark_failed(system, uuid)

@@ -28,7 +28,7 @@ def test_the_services_on_a_bucket(bucket, tmp_path):
 
 
 @pytest.fixture
-def mortal_store(tmp_path, monkeypatch):
+def killable_store(tmp_path, monkeypatch):
     """An object store that is not there yet, and that the test may kill."""
     folder = tmp_path / "seaweedfs"
     folder.mkdir()
@@ -39,28 +39,28 @@ def mortal_store(tmp_path, monkeypatch):
     server.stop()
 
 
-def test_a_store_that_is_not_there_yet_is_waited_for(mortal_store, tmp_path):
+def test_a_store_that_is_not_there_yet_is_waited_for(killable_store, tmp_path):
     with System(tmp_path, OAT_TARGET=f"s3://{SeaweedFS.BUCKET}/late") as system:
         system.produce(10)
         worker = system.start("oat-worker")
         system.start("oat-tracker")
         wait_until(lambda: "trying again" in worker.log.read_text(), "a log line")
         assert "processing" not in worker.log.read_text()
-        mortal_store.start()
+        killable_store.start()
         system.wait_for(10)
         system.audit(10)
 
 
-def test_a_killed_object_store_loses_nothing(mortal_store, vhost, mariadb, tmp_path):
-    mortal_store.start()
+def test_a_killed_object_store_loses_nothing(killable_store, vhost, mariadb, tmp_path):
+    killable_store.start()
     target = f"s3://{SeaweedFS.BUCKET}/outage"
     with System(tmp_path, vhost, mariadb.database(uuid4().hex[:8]), OAT_TARGET=target) as system:
         system.produce(300)
         worker, tracker = system.start("oat-worker"), system.start("oat-tracker")
         wait_until(lambda: worker.log.read_text().count("pushed result") > 20, "some results")
-        mortal_store.stop(signal.SIGKILL)
+        killable_store.stop(signal.SIGKILL)
         wait_until(lambda: "trying again" in worker.log.read_text(), "the loss to be noticed")
-        mortal_store.start()
+        killable_store.start()
         system.wait_for(300)
         terminate(worker)
         terminate(tracker)

@@ -22,7 +22,7 @@ from helpers.waiting import wait_until
 
 TASKS = 2000
 WORKERS = 10
-PATIENCE = 240
+TIMEOUT = 240
 
 
 class Node:
@@ -129,7 +129,7 @@ def nodes(network, tmp_path):
         for node in nodes:
             node.start()
         for node in nodes:
-            wait_until(lambda n=node: len(n.running()) == 3, "a cluster of three", PATIENCE)
+            wait_until(lambda n=node: len(n.running()) == 3, "a cluster of three", TIMEOUT)
         done = nodes[0].control("add_vhost", "oat", "--default-queue-type", "quorum")
         assert done.returncode == 0, done.stderr
         done = nodes[0].control("set_permissions", "-p", "oat", "guest", ".*", ".*", ".*")
@@ -171,23 +171,23 @@ def test_a_killed_node_and_a_partition_lose_nothing(system, nodes, network):
     workers = [system.start("oat-worker", "--threads", 1) for _ in range(WORKERS)]
 
     def wait_for(count):
-        wait_until(lambda: done(system) >= count, f"{count} results", PATIENCE)
+        wait_until(lambda: done(system) >= count, f"{count} results", TIMEOUT)
 
     wait_for(killed_at)
     assert done(system) < TASKS / 2, "the tasks are too quick to test anything"
     nodes[0].kill()
     wait_for(TASKS // 2)
     nodes[0].start()
-    wait_until(lambda: len(nodes[1].running()) == 3, "the killed node to be back", PATIENCE)
+    wait_until(lambda: len(nodes[1].running()) == 3, "the killed node to be back", TIMEOUT)
 
     produce_half(system)
     wait_for(TASKS // 2 + cut_off_at)
     assert done(system) < TASKS, "the tasks are too quick to test anything"
     network.unplug(other.host)
-    wait_until(lambda: not other.running(), "the node that was cut off to pause itself", PATIENCE)
+    wait_until(lambda: not other.running(), "the node that was cut off to pause itself", TIMEOUT)
     time.sleep(cut_off_for)
     network.plug_in(other.host)
-    wait_until(lambda: len(other.running()) == 3, "the node that was cut off to be back", PATIENCE)
+    wait_until(lambda: len(other.running()) == 3, "the node that was cut off to be back", TIMEOUT)
     wait_for(TASKS)
     for service in trackers + workers:
         terminate(service)
@@ -203,7 +203,7 @@ def produce_half(system):
         "oat-producer", "--one-shot", "--min-tasks", TASKS // 2, "--max-tasks", TASKS // 2,
         "--min-width", 1024, "--max-width", 2048, "--min-height", 1024, "--max-height", 2048,
     )  # fmt: skip
-    assert producer.wait(PATIENCE) == 0, producer.log.read_text()[-3000:]
+    assert producer.wait(TIMEOUT) == 0, producer.log.read_text()[-3000:]
 
 
 def done(system):

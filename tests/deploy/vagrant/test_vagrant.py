@@ -16,7 +16,7 @@ from helpers.waiting import wait_until
 
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
-PATIENCE = 180
+TIMEOUT = 180
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def count(machine, status):
 
 def wait_for_done(machine, more):
     goal = count(machine, "done") + more
-    wait_until(lambda: count(machine, "done") >= goal, f"{goal} records that are done", PATIENCE)
+    wait_until(lambda: count(machine, "done") >= goal, f"{goal} records that are done", TIMEOUT)
 
 
 def rabbitmqs_page_answers():
@@ -85,7 +85,7 @@ def rabbitmqs_page_answers():
 
 def gallery_shows_pictures():
     """On its forwarded port: a page with images, whose addresses bring images."""
-    wait_until(lambda: answers("http://127.0.0.1:8080/readyz"), "the gallery", PATIENCE)
+    wait_until(lambda: answers("http://127.0.0.1:8080/readyz"), "the gallery", TIMEOUT)
     page = get("http://127.0.0.1:8080/", "anyone:secretsecret")[1].decode()
     shown = re.findall(rf'src="(/v1/fractals/{UUID})/thumbnail"', page)
     assert shown, page[:3000]
@@ -126,7 +126,7 @@ def test_the_tutorials_text_as_it_stands(topology):
     for service in services:
         ssh("oat", f"cd /vagrant && tmux new-window -t tutorial -n {service}")
         ssh("oat", f"tmux send-keys -t tutorial:{service} 'source .venv/bin/activate; {service}' Enter")
-    wait_until(lambda: "fractals" in sql("oat", "SHOW TABLES"), "the tables", PATIENCE)
+    wait_until(lambda: "fractals" in sql("oat", "SHOW TABLES"), "the tables", TIMEOUT)
     wait_for_done("oat", 5)
     assert count("oat", "failed") == 0
 
@@ -136,7 +136,7 @@ def test_the_tutorials_text_as_it_stands(topology):
     for service in services:
         ssh("oat", f"tmux send-keys -t tutorial:{service} C-c")
     wait_until(
-        lambda: "oat-" not in ssh("oat", "ps -u vagrant -o args= | grep -v grep || true"), "an end", PATIENCE
+        lambda: "oat-" not in ssh("oat", "ps -u vagrant -o args= | grep -v grep || true"), "an end", TIMEOUT
     )
     every_image_has_its_checksum()
 
@@ -192,10 +192,10 @@ def test_the_cluster_works_and_outlives_a_worker(topology):
     rabbitmqs_page_answers()
     for machine, unit in UNITS:
         # Active means that it has told systemd so: it is connected.
-        wait_until(lambda m=machine, u=unit: state(m, u) == "active", f"{unit} on {machine}", PATIENCE)
+        wait_until(lambda m=machine, u=unit: state(m, u) == "active", f"{unit} on {machine}", TIMEOUT)
     wait_for_done("service", 10)
     workers = "SELECT DISTINCT worker FROM fractals WHERE worker IS NOT NULL"
-    wait_until(lambda: set(sql("service", workers)) == {"worker1", "worker2"}, "both workers", PATIENCE)
+    wait_until(lambda: set(sql("service", workers)) == {"worker1", "worker2"}, "both workers", TIMEOUT)
     gallery_shows_pictures()
     for machine, unit in UNITS:
         is_confined(machine, unit)
@@ -208,7 +208,7 @@ def test_the_cluster_works_and_outlives_a_worker(topology):
     vagrant("halt", "--force", "worker1")
     wait_for_done("service", 10)
     ssh("producer", "sudo systemctl stop oat-producer")
-    wait_until(lambda: count("service", "waiting") == 0, "an answer to everything", PATIENCE)
+    wait_until(lambda: count("service", "waiting") == 0, "a result for everything", TIMEOUT)
     assert count("service", "failed") == 0
 
     # Every image is in the store that all machines share, with the checksum in its record.
@@ -237,7 +237,7 @@ def comes_back(machine, unit):
     ssh(machine, f"sudo kill -9 {killed}")
     wait_until(
         lambda: main_process(machine, unit) not in (0, killed) and state(machine, unit) == "active",
-        f"{unit} to come back", PATIENCE,
+        f"{unit} to come back", TIMEOUT,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What strangers, other sites and hostile requests cannot do."""
+"""What other clients, other sites and hostile requests cannot do."""
 
 import base64
 import re

@@ -16,7 +16,7 @@ from oat.services.worker import Worker
 from oat.settings import Settings
 
 SHORT, LONG = 16, 17
-"""The width of an image that takes no time, and of one that takes until three of them are in hand."""
+"""The width of an image that takes no time, and of one that takes until three of them are in flight."""
 
 
 @pytest.mark.parametrize(("milliseconds", "threads"), [(0, 1), (0.9, 1), (1.1, 2), (6, 7), (1000, 1001)])
