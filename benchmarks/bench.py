@@ -18,9 +18,10 @@ import psutil
 import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from servers import MariaDB, RabbitMQ, wait_until
 from usage import CORES, memory, processor
 
+from helpers.servers import MariaDB, RabbitMQ
+from helpers.waiting import wait_until
 from oat.process.logs import configure_logging
 from oat.records.database import Database
 from oat.services.producer import Producer, Ranges, random_task
@@ -128,7 +129,7 @@ class Bench:
             wait_until(
                 lambda: not connection.execute(any_waiting).first(),
                 f"{count} results",
-                patience=300,
+                timeout=300,
                 step=POLL_INTERVAL,
             )
         seconds = time.perf_counter() - started
@@ -167,7 +168,7 @@ class Bench:
             wait_until(
                 lambda: done_count(settings.database_url) >= before + ENOUGH_TASKS,
                 f"{ENOUGH_TASKS} results",
-                patience=300,
+                timeout=300,
             )
             rate = (done_count(settings.database_url) - before) / (time.perf_counter() - started)
             services = {"worker": worker, "tracker": tracker, "producer": psutil.Process()}

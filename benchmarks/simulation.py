@@ -30,10 +30,12 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from model import STEADY_STATE, Costs, simulate
-from servers import MariaDB, RabbitMQ, SeaweedFS, Server, wait_until
 from usage import CORES, family, processor
 
-from system import System, terminate
+from helpers.processes import terminate
+from helpers.servers import MariaDB, RabbitMQ, SeaweedFS, Server
+from helpers.system import System
+from helpers.waiting import wait_until
 
 TINY = ("--min-width", 16, "--max-width", 16, "--min-height", 16, "--max-height", 16)
 """Images that take next to no time to render: what is left is the cost of the pipeline with full batches."""

@@ -21,9 +21,9 @@ from rich.progress import track
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from servers import SeaweedFS
 from usage import processor
 
+from helpers.servers import SeaweedFS
 from oat.rendering.png import render_png
 from oat.services import Ranges, random_task
 from oat.storage.store import Store

@@ -28,7 +28,7 @@ import uvloop
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from usage import processor
 
-from system import System
+from helpers.system import System
 
 STREAMS = 200
 """Event streams open at once."""

@@ -8,7 +8,7 @@ from helpers.waiting import free_port, wait_until
 
 
 def test_services_wait_for_servers_that_are_not_there_yet(tmp_path):
-    from servers import RabbitMQ  # noqa: PLC0415 (only here)
+    from helpers.servers import RabbitMQ  # noqa: PLC0415 (only here)
 
     port = free_port()
     folder = tmp_path / "broker"

@@ -10,7 +10,7 @@ from helpers.waiting import free_port, wait_until
 
 
 def test_without_a_broker_tasks_are_recorded_and_published_later(rabbitmq, tmp_path):
-    from servers import RabbitMQ  # noqa: PLC0415 (only here)
+    from helpers.servers import RabbitMQ  # noqa: PLC0415 (only here)
 
     port = free_port()
     folder = tmp_path / "broker"
