@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from helpers.browser import CHROMIUM, launched
+from helpers.s3 import Moto
 from helpers.servers import MariaDB, MissingError, PostgreSQL, RabbitMQ, SeaweedFS
 from helpers.system import System
 
@@ -30,6 +31,12 @@ def _left_out(missing):
         raise MissingError(missing)
     warnings.warn(f"LEFT OUT: tests that need {missing}, which is not installed here", stacklevel=1)
     pytest.skip(f"{missing} is not installed; tests/install-servers brings it")
+
+
+@pytest.fixture
+def left_out():
+    """Leave this test out, for want of the server it is called with."""
+    return _left_out
 
 
 def _private(kind):
@@ -64,6 +71,11 @@ def postgresql():
 @pytest.fixture(scope="session")
 def seaweedfs():
     yield from _private(SeaweedFS)
+
+
+@pytest.fixture(scope="session")
+def moto():
+    yield from _private(Moto)
 
 
 @pytest.fixture

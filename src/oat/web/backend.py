@@ -86,10 +86,11 @@ class Backend:
             self._audit_lock.release()
 
     def delete(self, uuid: UUID) -> None:
-        """Delete a record, its thumbnail and its image."""
+        """Delete an image, its thumbnail and its record; in this order, so that it can be repeated if it fails."""
+        if self.catalog.get(uuid).status != Status.WAITING:
+            self.store.delete(uuid)
+            self.thumbnails.delete(uuid)
         self.catalog.delete(uuid)
-        self.thumbnails.delete(uuid)
-        self.store.delete(uuid)
 
     def image_error(self, uuid: UUID, error: OSError) -> Exception:
         """Return the exception that says why the image of `uuid` could not be read.
