@@ -6,12 +6,13 @@ needs no server.
 """
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_data_path
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class PermanentError(Exception):
@@ -73,6 +74,14 @@ class Settings(BaseSettings):
     """Rate limit of an IP address for requests that only read, as `COUNT/PERIOD`."""
     write_rate: str = "600/minute"
     """Rate limit of an IP address for requests that change something, as `COUNT/PERIOD`."""
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names, separated by commas, under which the gallery is asked for, besides those of the loopback; with a
+    token every name is allowed."""
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Addresses or networks, separated by commas, of reverse proxies whose X-Forwarded-For, -Proto and -Host are
+    trusted."""
+    root_path: str = ""
+    """The path prefix under which a reverse proxy has the gallery, like `/oat`."""
     metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """The TCP port on which a service serves its metrics for Prometheus; unset, it serves none."""
     metrics_host: str = "127.0.0.1"
@@ -82,6 +91,32 @@ class Settings(BaseSettings):
     @classmethod
     def _make_absolute(cls, target: str) -> str:
         return target if "://" in target else str(Path(target).absolute())
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        return [name.lower() for name in _split(value)] if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        return [ip_network(each, strict=False) for each in _split(value)] if isinstance(value, str) else value
+
+    @field_validator("root_path")
+    @classmethod
+    def _normalize_root_path(cls, value: str) -> str:
+        segments = value.strip("/")
+        if segments and not _ROOT_PATH.fullmatch(segments):
+            raise ValueError("expected a path like /oat, of letters, digits, '-', '_' and '.'")
+        return f"/{segments}" if segments else ""
+
+
+_ROOT_PATH = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", re.ASCII)
+
+
+def _split(value: str) -> list[str]:
+    """Return the parts of a setting that has several, separated by commas."""
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def mask_password(url: str) -> str:
