@@ -1,8 +1,8 @@
 """Checks the Markdown files: links, anchors, and what they say about the code. Part of `make lint`.
 
 A link to a file of the code names something of it in a code span: a function, class or constant by its name
-(`Worker.run`), or a part of the line itself. With `#Lnn` in the link it has to be in that very line; `--fix` writes
-the numbers anew. Files, `make` targets and `OAT_…` variables that are named in code must exist as well.
+(`Worker.run`), or a part of the line itself. With `#Lnn` in the link it has to be in that very line; `--fix`
+writes the numbers anew. Files, `make` targets and `OAT_…` variables that are named in code must exist as well.
 """
 
 import ast
@@ -115,7 +115,7 @@ def code_in(tokens: list[Token]) -> Iterator[str]:
 def check(page: Path, targets: set[str], variables: set[str]) -> Iterator[str]:
     """Yield what is wrong in a page."""
     source = page.read_text()
-    prose = re.sub(r"^(```.*?^```|(?: {4}.*\n)+)", "", source, flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^(```.*?^```|(?: {4}[^\n]*\n)+)", "", source, flags=re.MULTILINE | re.DOTALL)
     for link in LINK.finditer(prose):
         if not re.match(r"[a-z]+:", link["target"]):
             fault, _ = check_link(page, link["text"], link["target"])

@@ -34,7 +34,7 @@ def words(node: ast.expr) -> tuple[str, ...]:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         parts = re.split(r"%[-+0-9.]*[sdifrg]", node.value)
     elif isinstance(node, ast.JoinedStr):
-        parts = [each.value for each in node.values if isinstance(each, ast.Constant)]
+        parts = [str(each.value) for each in node.values if isinstance(each, ast.Constant)]
     return tuple(filter(None, (" ".join(part.split()).strip(" :;,.()'") for part in parts)))
 
 

@@ -1,7 +1,7 @@
 """The site of the documentation: Sphinx reads the Markdown (MyST), Furo is the theme. `make docs` builds it.
 
 Links to the code lead to pages of the site as well: each file that a page links to is shown there, with its lines,
-so that the site needs no other one.
+and so are README, CONTRIBUTING and CHANGELOG: the site needs no other one.
 """
 
 import re
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from markdown_it import MarkdownIt
+from mdit_py_plugins.anchors import anchors_plugin
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import TextLexer, guess_lexer_for_filename
@@ -33,11 +35,12 @@ html_theme = "furo"
 html_title = f"oat {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_use_index = False
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options: dict[str, list[str]] = {"top_of_page_buttons": []}
 
-OUTWARD = re.compile(r"\]\((?P<path>\.\./[^)#\s]+?)/?(?P<line>#L[0-9]+)?\)")
+OUTWARD = re.compile(r"\]\((?P<path>\.\./[^)#\s]+?)/?(?P<anchor>#[^)\s]*)?\)")
 """A link in Markdown that leads upwards; out of docs/, if it goes that far."""
 
 
@@ -52,7 +55,7 @@ def _mark_links(_app: Sphinx, name: str, content: list[str]) -> None:
 
     def mark(link: re.Match[str]) -> str:
         target = _outside(DOCS / name, link["path"])
-        return link[0] if target is None else f"](file:{target}{link['line'] or ''})"
+        return link[0] if target is None else f"](file:{target}{link['anchor'] or ''})"
 
     content[0] = OUTWARD.sub(mark, content[0])
 
@@ -60,31 +63,51 @@ def _mark_links(_app: Sphinx, name: str, content: list[str]) -> None:
 def _point_to_code(app: Sphinx, doctree: nodes.document, name: str) -> None:
     for link in doctree.findall(nodes.reference):
         if (target := link.get("refuri", "")).startswith("file:"):
-            path, _, line = target.removeprefix("file:").partition("#L")
-            link["refuri"] = app.builder.get_relative_uri(name, f"code/{path}") + (f"#L-{line}" if line else "")
+            path, *anchor = re.sub("#L([0-9]+)$", r"#L-\1", target.removeprefix("file:")).partition("#")
+            link["refuri"] = app.builder.get_relative_uri(name, f"code/{path}") + "".join(anchor)
+
+
+def _page_of(path: Path) -> str:
+    """Return a file of the repository as HTML: Markdown as text, a folder as a list, and code with its lines."""
+    if path.suffix == ".md":
+        return _text_of(path)
+    if path.is_dir():
+        text = "\n".join(sorted(each.name for each in path.iterdir() if not each.name.startswith("__")))
+    else:
+        text = path.read_text()
+    try:
+        lexer = guess_lexer_for_filename(path.name, text)
+    except ClassNotFound:
+        lexer = TextLexer()
+    body: str = highlight(text, lexer, HtmlFormatter(linenos="inline", linespans="L"))
+    return f"<h1>{path.relative_to(ROOT)}</h1>\n{body}"
+
+
+def _text_of(path: Path) -> str:
+    def inward(link: re.Match[str]) -> str:
+        target, _, anchor = link[2].partition("#")
+        if re.match("https?:|$", target):
+            return link[0]
+        page = (
+            re.sub(r"\.md$", "", target.removeprefix("docs/")) if target.startswith("docs/") else f"code/{target}"
+        )
+        page = f"_images/{Path(target).name}" if target.startswith("docs/images/") else f"{page}.html"
+        return f'{link[1]}="../{page}{anchor and "#"}{anchor}"'
+
+    html = MarkdownIt().enable("table").use(anchors_plugin, max_level=4).render(path.read_text())
+    return re.sub(r'\b(href|src)="([^"]*)"', inward, html)
 
 
 def _code_pages(_app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    linked = {
-        target
-        for page in DOCS.rglob("*.md")
-        for link in OUTWARD.finditer(page.read_text())
-        if (target := _outside(page, link["path"]))
-    }
-    formatter = HtmlFormatter(linenos="inline", linespans="L")
+    pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md")]
+    links = [
+        (page, link["path"])
+        for page in pages
+        for link in re.finditer(r"\]\((?P<path>[^):#\s]+)", page.read_text())
+    ]
+    linked = {target for page, link in links if (target := _outside(page, link)) and (ROOT / target).exists()}
     for target in sorted(linked):
-        path = ROOT / target
-        if path.is_dir():
-            files = "\n".join(sorted(each.name for each in path.iterdir() if not each.name.startswith("__")))
-            body = highlight(files, TextLexer(), formatter)
-        else:
-            text = path.read_text()
-            try:
-                lexer = guess_lexer_for_filename(path.name, text)
-            except ClassNotFound:
-                lexer = TextLexer()
-            body = highlight(text, lexer, formatter)
-        yield f"code/{target}", {"title": target, "body": f"<h1>{target}</h1>\n{body}"}, "page.html"
+        yield f"code/{target}", {"title": target, "body": _page_of(ROOT / target)}, "page.html"
 
 
 def setup(app: Sphinx) -> None:

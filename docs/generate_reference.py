@@ -220,7 +220,7 @@ def tables() -> str:
             null = "primary key" if column.primary_key else "" if column.nullable else "not null"
             rows.append((code(column.name), *types, null, said.get(column.name, "")))
         text += (
-            f"### {each.name}\n\n" + table(("column", "SQLite", "MySQL", "PostgreSQL", "", "meaning"), rows) + "\n"
+            f"## {each.name}\n\n" + table(("column", "SQLite", "MySQL", "PostgreSQL", "", "meaning"), rows) + "\n"
         )
         for index in sorted(each.indexes, key=lambda index: str(index.name)):
             on = ", ".join(code(getattr(column, "name", column)) for column in index.expressions)
