@@ -115,7 +115,7 @@ def code_in(tokens: list[Token]) -> Iterator[str]:
 def check(page: Path, targets: set[str], variables: set[str]) -> Iterator[str]:
     """Yield what is wrong in a page."""
     source = page.read_text()
-    prose = re.sub(r"^(```.*?^```|(?: {4}[^\n]*\n)+)", "", source, flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^(```.*?^```|(?: {4}[^\n]*(?:\n|\Z))+)", "", source, flags=re.MULTILINE | re.DOTALL)
     for link in LINK.finditer(prose):
         if not re.match(r"[a-z]+:", link["target"]):
             fault, _ = check_link(page, link["text"], link["target"])

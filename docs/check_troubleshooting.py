@@ -56,24 +56,21 @@ def texts(tree: ast.Module) -> Iterator[tuple[int, tuple[str, ...]]]:
             yield node.lineno, words(node.args[0])
 
 
-def main() -> int:
-    """Print what is missing; return the exit status."""
-    page = " ".join(PAGE.read_text().split()) if PAGE.exists() else ""
-    seen, faults = set(), 0
-    for path in sorted((ROOT / "src/oat").rglob("*.py")):
+def missing(sources: Path, page: str) -> Iterator[str]:
+    """Yield what a page does not say of the modules below a folder, and the exceptions that are none any more."""
+    page, seen = " ".join(page.split()), set()
+    for path in sorted(sources.rglob("*.py")):
         for line, parts in texts(ast.parse(path.read_text())):
             text = " … ".join(parts)
             seen.add(text)
             if len(text) < SHORTEST or text in WITHOUT_REMEDY:
                 continue
             if not re.search(r".{0,40}?".join(map(re.escape, parts)), page):
-                faults += 1
-                print(f"{path.relative_to(ROOT)}:{line}: not in {PAGE.name}: {text}")
-    for text in WITHOUT_REMEDY.keys() - seen:
-        faults += 1
-        print(f"{Path(__file__).name}: nothing in the sources says any more: {text}")
-    return bool(faults)
+                yield f"{path.relative_to(sources)}:{line}: not in {PAGE.name}: {text}"
+    yield from (f"nothing in the sources says any more: {text}" for text in WITHOUT_REMEDY.keys() - seen)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    faults = list(missing(ROOT / "src/oat", PAGE.read_text()))
+    print(*faults, sep="\n", end="\n" if faults else "")
+    sys.exit(bool(faults))

@@ -29,7 +29,7 @@ extensions = ["myst_parser"]
 exclude_patterns = ["_build"]
 
 myst_heading_anchors = 4
-myst_url_schemes = {"http": None, "https": None, "file": None}
+myst_url_schemes = {"http": None, "https": None, "repo": None}
 
 html_theme = "furo"
 html_title = f"oat {release}"
@@ -55,15 +55,15 @@ def _mark_links(_app: Sphinx, name: str, content: list[str]) -> None:
 
     def mark(link: re.Match[str]) -> str:
         target = _outside(DOCS / name, link["path"])
-        return link[0] if target is None else f"](file:{target}{link['anchor'] or ''})"
+        return link[0] if target is None else f"](repo:{target}{link['anchor'] or ''})"
 
     content[0] = OUTWARD.sub(mark, content[0])
 
 
 def _point_to_code(app: Sphinx, doctree: nodes.document, name: str) -> None:
     for link in doctree.findall(nodes.reference):
-        if (target := link.get("refuri", "")).startswith("file:"):
-            path, *anchor = re.sub("#L([0-9]+)$", r"#L-\1", target.removeprefix("file:")).partition("#")
+        if (target := link.get("refuri", "")).startswith("repo:"):
+            path, *anchor = re.sub("#L([0-9]+)$", r"#L-\1", target.removeprefix("repo:")).partition("#")
             link["refuri"] = app.builder.get_relative_uri(name, f"code/{path}") + "".join(anchor)
 
 
