@@ -153,7 +153,7 @@ def operations() -> str:
                 for kind, content in (response.get("content") or {"": {}}).items()
                 if status.startswith("2")
             )
-            text += f"Answer: {'; '.join(answers)}.\n\n"
+            text += f"Response: {'; '.join(answers)}.\n\n"
             if parameters := operation.get("parameters"):
                 rows = (
                     (code(each["name"]), each["in"], _limits(each["schema"]), each.get("description", ""))
