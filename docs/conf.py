@@ -95,6 +95,9 @@ def _text_of(path: Path) -> str:
         return f'{link[1]}="../{page}{anchor and "#"}{anchor}"'
 
     html = MarkdownIt().enable("table").use(anchors_plugin, max_level=4).render(path.read_text())
+    html = re.sub(
+        r"<pre><code[^>]*>(.*?)</code></pre>", r'<div class="highlight"><pre>\1</pre></div>', html, flags=re.DOTALL
+    )
     return re.sub(r'\b(href|src)="([^"]*)"', inward, html)
 
 
