@@ -8,7 +8,7 @@ writes the numbers anew. Files, `make` targets and `OAT_…` variables that are 
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -23,14 +23,10 @@ VARIABLE = re.compile(r"\bOAT_[A-Z_]*[A-Z]\b")
 MAKE = re.compile(r"(?:^|\n|`)make ([a-z-]+)")
 
 
-def markdown_files(root: Path) -> list[Path]:
-    """Return all Markdown files below `root` but those in folders that tools made."""
-    made = {"_build", "node_modules"}
-    return sorted(
-        path
-        for path in root.rglob("*.md")
-        if not any(part in made or part.startswith(".") for part in path.relative_to(root).parts)
-    )
+def markdown_files() -> list[Path]:
+    """Return all Markdown files of the repository."""
+    found = [*ROOT.glob("*.md"), *ROOT.glob("[!.]*/**/*.md")]
+    return sorted(path for path in found if "_build" not in path.parts)
 
 
 def slug(heading: str) -> str:
@@ -48,36 +44,34 @@ def anchors(path: Path) -> set[str]:
 
 @cache
 def symbols(path: Path) -> dict[str, int]:
-    """Return the lines of the functions, classes, constants and fields of a Python file, by qualified name."""
+    """Return the lines of the functions, classes, constants and attributes of a Python file, by qualified name."""
     found: dict[str, int] = {}
 
-    def visit(body: list[ast.stmt], prefix: str) -> None:
+    def visit(body: Iterable[ast.AST], prefix: str) -> None:
         for node in body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                found[prefix + node.name] = node.lineno
+                found.setdefault(prefix + node.name, node.lineno)
                 if isinstance(node, ast.ClassDef):
                     visit(node.body, f"{prefix}{node.name}.")
+                elif prefix:  # a method, and what it assigns to self
+                    visit(
+                        (each for each in ast.walk(node) if isinstance(each, ast.Assign | ast.AnnAssign)), prefix
+                    )
             elif isinstance(node, ast.Assign | ast.AnnAssign):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                names = [name for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
-                found.update({prefix + name.id: node.lineno for name in names})
+                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                    for each in ast.walk(target):
+                        name = getattr(each, "id", getattr(each, "attr", None))
+                        found.setdefault(f"{prefix}{name}", node.lineno)
 
     visit(ast.parse(path.read_text()).body, "")
     return found
 
 
-@cache
-def lines(path: Path) -> list[str]:
-    """Return the lines of a file."""
-    return path.read_text().splitlines()
-
-
 def places(path: Path, name: str) -> list[int]:
     """Return in which lines of a file of code `name` is: where it is defined, or else where it stands."""
-    plain = name.removesuffix("()")
-    if path.suffix == ".py" and plain in symbols(path):
-        return [symbols(path)[plain]]
-    return [number for number, line in enumerate(lines(path), 1) if name in line]
+    if path.suffix == ".py" and re.fullmatch(r"[\w.]+", name):
+        return [symbols(path)[name]] if name in symbols(path) else []
+    return [number for number, line in enumerate(path.read_text().splitlines(), 1) if name in line]
 
 
 def check_link(page: Path, text: str, target: str) -> tuple[str | None, str | None]:
@@ -152,7 +146,7 @@ def known(root: Path) -> tuple[set[str], set[str]]:
 
 
 if __name__ == "__main__":
-    pages = markdown_files(ROOT)
+    pages = markdown_files()
     if "--fix" in sys.argv:
         for each in pages:
             fix(each)

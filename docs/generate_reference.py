@@ -60,10 +60,9 @@ def fields_with_docstrings(model: type[BaseModel]) -> dict[str, str]:
 
 def commands() -> dict[str, Any]:
     """Return all commands of `oat`, as Typer sees them."""
-    applications: list[typer.Typer] = []
-    with patch.object(cli, "_main", applications.append):
+    with patch.object(cli, "_execute") as execute:
         cli.main()
-    return dict(typer.main.get_command(applications[0]).commands)
+    return dict(typer.main.get_command(cli._application(execute.call_args.kwargs)).commands)
 
 
 def shared_options() -> dict[str, Any]:
