@@ -88,6 +88,8 @@ def settings() -> str:
                 continue
             option = options.pop(variable := f"{prefix}{name}".upper(), None)
             text = said[name] or (option.help if option else "")
+            if not text:
+                raise ValueError(f"{variable} has neither a docstring nor a help text")
             rows.append((code(variable), code(option and option.opts[0]), default_of(model, name), text))
     for variable, option in options.items():
         default = "none" if option.default is None else code(option.default)
