@@ -29,17 +29,13 @@ def markdown_files() -> list[Path]:
     return sorted(path for path in found if "_build" not in path.parts)
 
 
-def slug(heading: str) -> str:
-    """Return the anchor of a heading, as forges and MyST make it."""
-    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
-
-
 @cache
 def anchors(path: Path) -> set[str]:
-    """Return the anchors of the headings of a Markdown file."""
+    """Return the anchors of the headings of a Markdown file, as forges and MyST make them."""
     tokens = MarkdownIt().enable("table").parse(path.read_text())
     titles = [tokens[n + 1] for n, token in enumerate(tokens) if token.type == "heading_open"]
-    return {slug("".join(child.content for child in title.children or ())) for title in titles}
+    texts = ("".join(child.content for child in title.children or ()).lower() for title in titles)
+    return {re.sub(r"[^\w\- ]", "", text).replace(" ", "-") for text in texts}
 
 
 @cache
@@ -118,10 +114,8 @@ def check(page: Path, targets: set[str], variables: set[str]) -> Iterator[str]:
     for code in code_in(MarkdownIt().enable("table").parse(source)):
         if "\n" not in code and FILE.fullmatch(code) and not any((d / code).exists() for d in (ROOT, page.parent)):
             yield f"there is no file {code}"
-        yield from (
-            f"there is no target `make {name}`" for name in MAKE.findall(f"`{code}") if name not in targets
-        )
-        yield from (f"there is no variable {name}" for name in VARIABLE.findall(code) if name not in variables)
+        yield from (f"there is no target `make {name}`" for name in {*MAKE.findall(f"`{code}")} - targets)
+        yield from (f"there is no variable {name}" for name in {*VARIABLE.findall(code)} - variables)
 
 
 def fix(page: Path) -> None:
@@ -139,10 +133,8 @@ def fix(page: Path) -> None:
 def known(root: Path) -> tuple[set[str], set[str]]:
     """Return the targets of the Makefile, and the variables that the settings reference and the tools know."""
     sources = [*root.glob("docs/reference/settings.md"), root / "Vagrantfile", *root.glob("src/oat/commands/*.py")]
-    text = "\n".join(path.read_text() for path in sources)
-    return set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.MULTILINE)), set(
-        VARIABLE.findall(text)
-    )
+    variables = {name for path in sources for name in VARIABLE.findall(path.read_text())}
+    return set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.MULTILINE)), variables
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from oat.records import Fractal, schema
 from oat.services import ADVICE, Statistics, metrics
 from oat.settings import Limits, Settings, data_folder
 from oat.web import Backend, application
-from oat.web.metrics import as_text
+from oat.web.metrics import exposition
 
 DOCS = Path(__file__).parent
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -250,7 +250,7 @@ def gallery_metrics() -> str:
     now = "2026-01-01T00:00:00Z"
     worker = {"name": "w", "images_per_second": 1, "last_seen": now}
     numbers = dict.fromkeys(Statistics.model_fields, 1)
-    text = as_text(Statistics.model_validate(numbers | {"at": now, "workers": [worker], "warnings": []}))
+    text = exposition(Statistics.model_validate(numbers | {"at": now, "workers": [worker], "warnings": []}))
     rows = (
         (code(f.name), f.type, ", ".join(code(each) for each in f.samples[0].labels), f.documentation)
         for f in text_string_to_metric_families(text.decode())
