@@ -4,40 +4,44 @@ PYTHON ?= python3
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/run ## prepare .venv, to run the program
+setup: .venv/run ## prepare .venv, to run the program (a minute)
 
-run: .venv/run ## render 24 images on this machine, no server needed
+run: .venv/run ## render 24 images on this machine, no server needed (seconds)
 	@.venv/bin/oat run
 
-test: .venv/develop ## install the servers the tests need, then run all tests
+test: .venv/develop ## install the servers the tests need, then run all tests (five to ten minutes)
 	@tests/install-servers
 	.venv/bin/python -m pytest -n 3 --dist worksteal
 
-test-vagrant: .venv/develop ## run the Vagrant environment for real, on LXC (Debian 12, root, ten minutes)
-	@tests/vagrant/run
+test-unit: .venv/develop ## run the tests that need no server, while you edit (half a minute)
+	.venv/bin/python -m pytest -n 2 --dist worksteal tests/unit
 
-test-container: .venv/develop ## build the container image and run the services in it (Debian 12, root, five minutes)
+test-vagrant: .venv/develop ## run the Vagrant environment for real, on LXC (Debian 12, root; ten minutes)
+	@tests/deploy/vagrant/run
+
+test-container: .venv/develop ## build the container image and run the services in it (Debian 12, root; five minutes)
 	@tests/install-servers
-	@tests/container/run
+	@tests/deploy/container/run
 
-test-cluster: .venv/develop ## kill and cut off nodes of a RabbitMQ cluster under load (root, five minutes)
+test-cluster: .venv/develop ## kill and cut off nodes of a RabbitMQ cluster under load (root; five minutes)
 	@tests/install-servers
-	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest tests/cluster
+	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest tests/deploy/cluster
 
-chaos: .venv/develop ## kill, cut off and fill up everything, at length (SEED=… repeats the same moments)
+chaos: .venv/develop ## kill, cut off and fill up everything; SEED=… repeats the same moments (tens of minutes)
 	@tests/install-servers
 	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest -m "" tests/chaos
 
-lint: .venv/develop ## format, rules, types, import directions, and what the documentation says
+lint: .venv/develop ## format, rules, types, import directions, sizes, and what the documentation says (half a minute)
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
+	.venv/bin/python .ci/sizes.py
 	.venv/bin/python docs/check_links.py
 	.venv/bin/python docs/check_troubleshooting.py
 	.venv/bin/python docs/generate_reference.py --check
 
-docs: .venv/develop ## build the site of the documentation into docs/_build
+docs: .venv/develop ## build the site of the documentation into docs/_build (half a minute)
 	.venv/bin/sphinx-build -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
 
 docs-serve: docs ## show the site at http://127.0.0.1:8000/ until Ctrl-C
@@ -45,25 +49,25 @@ docs-serve: docs ## show the site at http://127.0.0.1:8000/ until Ctrl-C
 
 bench: bench-kernel bench-load ## measure the renderer and the pipeline, side by side with others (ten minutes)
 
-bench-kernel: .venv/develop ## measure the renderer, side by side with plain Python and C
+bench-kernel: .venv/develop ## measure the renderer, side by side with plain Python and C (two minutes)
 	.venv/bin/python benchmarks/kernel.py
 
-bench-load: .venv/bench ## measure the pipeline, side by side with Celery and dramatiq
+bench-load: .venv/bench ## measure the pipeline, side by side with Celery and dramatiq (eight minutes)
 	@tests/install-servers
 	.venv/bin/python benchmarks/load.py
 
-bench-store: .venv/develop ## measure what an object store costs, side by side with a directory
+bench-store: .venv/develop ## measure what an object store costs, side by side with a directory (a minute)
 	.venv/bin/python benchmarks/store.py
 
-simulation: .venv/develop ## measure what an image costs, predict the speed of 1 to 4 workers, and compare
+simulation: .venv/develop ## measure what an image costs, predict the speed of 1 to 4 workers, compare (five minutes)
 	@tests/install-servers
 	.venv/bin/python benchmarks/simulation.py
 
-screenshot: .venv/develop ## make the picture of the gallery in the README
+screenshot: .venv/develop ## make the picture of the gallery in the README (half a minute)
 	@tests/install-servers
-	@.venv/bin/python tests/screenshot.py
+	@.venv/bin/python docs/images/gallery.py
 
-lock: .venv/develop ## pin the newest versions of all dependencies
+lock: .venv/develop ## pin the newest versions of all dependencies (half a minute)
 	.venv/bin/uv pip compile -U -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	  pyproject.toml -o requirements.txt
 	.venv/bin/uv pip compile -U -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
@@ -94,4 +98,4 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
-.PHONY: help setup run test chaos test-vagrant test-container test-cluster lint docs docs-serve bench bench-kernel bench-load bench-store simulation screenshot lock clean
+.PHONY: help setup run test test-unit chaos test-vagrant test-container test-cluster lint docs docs-serve bench bench-kernel bench-load bench-store simulation screenshot lock clean

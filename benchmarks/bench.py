@@ -1,4 +1,4 @@
-"""One private RabbitMQ and one private MariaDB, on which `oat` and its peers do the same job in turn."""
+"""One private RabbitMQ and one private MariaDB, on which `oat`, Celery and dramatiq do the same job in turn."""
 
 import json
 import os
@@ -20,48 +20,50 @@ import sqlalchemy as sa
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from usage import CORES, memory, processor
 
+from helpers.servers import MariaDB, RabbitMQ
+from helpers.waiting import wait_until
 from oat.process.logs import configure_logging
 from oat.records.database import Database
 from oat.services.producer import Producer, Ranges, random_task
 from oat.settings import Settings
-from servers import MariaDB, RabbitMQ, wait_until
 
 BIN = Path(sys.executable).parent
 TINY = replace(Ranges(), width=(16, 16), height=(16, 16))
+"""Images that take next to no time to render: what is left is the cost of the pipeline."""
 
-LOOK = 0.005
-"""Seconds between two looks at whether all is done."""
+POLL_INTERVAL = 0.005
+"""Seconds between two polls whether all tasks are done: short beside the seconds of a run."""
 
-ENOUGH = 10_000
-"""Tasks after which a rate is taken for known; of fewer a run, there are several runs and their median."""
+ENOUGH_TASKS = 10_000
+"""Tasks after which a rate is stable; of runs of fewer tasks, several are made and the median counts."""
 
 
 @dataclass
 class Measured:
-    """One run: how many tasks in how many seconds, and what each process took for it."""
+    """The result of one run."""
 
     tasks: int
     seconds: float
     processor: dict[str, float]
-    """Milliseconds of processor time a task."""
+    """Milliseconds of processor time per task, of each process."""
 
     @property
     def rate(self) -> float:
-        """Tasks a second."""
+        """Tasks per second."""
         return self.tasks / self.seconds
 
 
 class Bench:
-    """The servers, and a database and a folder that each run gets fresh."""
+    """The servers, with a new database and a new folder for each run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.rabbitmq = RabbitMQ(self._made(folder / "rabbitmq")).start()
-        self.mariadb = MariaDB(self._made(folder / "mariadb")).start()
+        self.rabbitmq = RabbitMQ(self._new_folder(folder / "rabbitmq")).start()
+        self.mariadb = MariaDB(self._new_folder(folder / "mariadb")).start()
         self.runs = 0
 
     @staticmethod
-    def _made(folder: Path) -> Path:
+    def _new_folder(folder: Path) -> Path:
         folder.mkdir()
         return folder
 
@@ -71,19 +73,19 @@ class Bench:
         self.mariadb.stop()
 
     def settings(self) -> Settings:
-        """Return the addresses for the next run."""
+        """Return the settings of the next run."""
         self.runs += 1
-        here = self._made(self.folder / f"run{self.runs}")
+        folder = self._new_folder(self.folder / f"run{self.runs}")
         return Settings(
             broker_url=self.rabbitmq.url,
             database_url=self.mariadb.database(f"run{self.runs}"),
-            target=str(here / "images"),
-            log_file=here / "producer.log",
+            target=str(folder / "images"),
+            log_file=folder / "producer.log",
         )
 
     @contextmanager
     def processes(self, settings: Settings, *commands: list[str | Path]) -> Iterator[list[psutil.Process]]:
-        """Run `commands` on what `settings` names, until the block ends."""
+        """Run `commands` with `settings` until the block ends."""
         environment = os.environ | {
             "OAT_BROKER_URL": settings.broker_url,
             "OAT_DATABASE_URL": settings.database_url,
@@ -122,16 +124,19 @@ class Bench:
         produced = {name: processor(process) for name, process in services.items()}
 
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            # Counting them all, 20 times a second, would take a tenth of what the services have.
-            one_that_waits = sa.text("SELECT uuid FROM fractals WHERE status = 'waiting' LIMIT 1")
+            # Counting all records at each poll would take a tenth of the processor time of the services.
+            any_waiting = sa.text("SELECT uuid FROM fractals WHERE status = 'waiting' LIMIT 1")
             wait_until(
-                lambda: not connection.execute(one_that_waits).first(), f"{count} answers", patience=300, step=LOOK
+                lambda: not connection.execute(any_waiting).first(),
+                f"{count} results",
+                timeout=300,
+                step=POLL_INTERVAL,
             )
         seconds = time.perf_counter() - started
         after = {name: processor(process) for name, process in services.items()}
         after["producer"] = produced["producer"]
         engine.dispose()
-        done = answered(settings.database_url)
+        done = done_count(settings.database_url)
         if done != count:
             raise RuntimeError(f"{done} of {count} records are done")
         return Measured(
@@ -141,7 +146,7 @@ class Bench:
         )
 
     def oat(self, count: int, ranges: Ranges, seed: int | None = None) -> Measured:
-        """Our own services, as their commands start them."""
+        """Run our own services, as their commands start them."""
         settings = self.settings()
         ours = producer(settings, count, ranges, seed)
         ours.database.prepare()
@@ -150,20 +155,22 @@ class Bench:
             wait_until(lambda: consumers(self.rabbitmq.url, "tasks", "results"), "the services")
             return self.measure(settings, count, ours.run, {"worker": worker, "tracker": tracker})
 
-    def behind(self, queued: int) -> tuple[float, dict[str, float]]:
-        """Let `ENOUGH` tasks more come to `queued` that wait already; return tasks a second, and mebibytes."""
+    def backlog(self, queued: int) -> tuple[float, dict[str, float]]:
+        """Publish `ENOUGH_TASKS` tasks behind a backlog of `queued`; return tasks per second, and mebibytes."""
         settings = self.settings()
         configure_logging(settings.log_file)
         producer(settings, queued).run()
-        more = producer(settings, ENOUGH)
+        more = producer(settings, ENOUGH_TASKS)
         with self.processes(settings, [BIN / "oat-worker"], [BIN / "oat-tracker"]) as (worker, tracker):
-            before = wait_until(lambda: answered(settings.database_url), "the first answers")
+            before = wait_until(lambda: done_count(settings.database_url), "the first results")
             started = time.perf_counter()
             more.run()
             wait_until(
-                lambda: answered(settings.database_url) >= before + ENOUGH, f"{ENOUGH} answers", patience=300
+                lambda: done_count(settings.database_url) >= before + ENOUGH_TASKS,
+                f"{ENOUGH_TASKS} results",
+                timeout=300,
             )
-            rate = (answered(settings.database_url) - before) / (time.perf_counter() - started)
+            rate = (done_count(settings.database_url) - before) / (time.perf_counter() - started)
             services = {"worker": worker, "tracker": tracker, "producer": psutil.Process()}
             in_memory = {name: memory(process) for name, process in services.items()}
         with amqp.Connection(f"127.0.0.1:{self.rabbitmq.port}") as connection:
@@ -172,7 +179,7 @@ class Bench:
         return rate, in_memory
 
     def steps(self, seconds: float) -> dict[str, dict[str, float]]:
-        """Let sets of ten images flow for some seconds; return when each UUID had come through each of `STEPS`."""
+        """Produce sets of ten images for some seconds; return when each UUID had completed each of `STEPS`."""
         settings = self.settings()
         folder = settings.log_file.parent
         script = [sys.executable, Path(__file__).parent / "steps.py"]
@@ -183,28 +190,28 @@ class Bench:
             wait_until(lambda: consumers(self.rabbitmq.url, "tasks", "results"), "the services")
             with self.processes(settings, commands[2]):
                 time.sleep(seconds)
-            wait_until(lambda: not waiting(settings.database_url), "all records done")
+            wait_until(lambda: not waiting_count(settings.database_url), "all records done")
         files = [json.loads((folder / f"{name}.json").read_text()) for name in services]
         return {step: times for file in files for step, times in file.items()}
 
     def celery(self, count: int, ranges: Ranges) -> Measured:
-        """Run Celery's workers, one process a core."""
+        """Run Celery's workers, one process per core."""
         command = [BIN / "celery", "-A", "peers:celery", "worker", "--concurrency", str(CORES), "--without-gossip",
                    "--without-mingle", "--without-heartbeat", "-l", "INFO"]  # fmt: skip
         return self.peer("celery", command, count, ranges)
 
     def dramatiq(self, count: int, ranges: Ranges) -> Measured:
-        """Run dramatiq's workers, as many processes, with eight threads each."""
+        """Run dramatiq's workers, one process per core, with eight threads each."""
         command = [BIN / "dramatiq", "peers", "--processes", str(CORES), "--threads", "8"]
         return self.peer("default", command, count, ranges)
 
     def peer(self, queue: str, command: list[str | Path], count: int, ranges: Ranges) -> Measured:
-        """Send the same tasks to `command`, which takes them from `queue`."""
+        """Send the same tasks to the workers of `command`, which consume `queue`."""
         settings = self.settings()
         os.environ |= {"OAT_BROKER_URL": settings.broker_url, "OAT_TARGET": str(settings.target)}
-        import peers  # noqa: PLC0415 (it connects to where the environment, by now, says)
+        import peers  # noqa: PLC0415 (it reads the environment when it is imported)
 
-        send = peers.celery_answer.delay if queue == "celery" else peers.dramatiq_answer.send
+        send = peers.celery_task.delay if queue == "celery" else peers.dramatiq_actor.send
         database = Database(settings.database_url, threading.Event())
         database.prepare()
         rng = random.Random()
@@ -221,12 +228,12 @@ class Bench:
 
 
 def producer(settings: Settings, count: int, ranges: Ranges = TINY, seed: int | None = None) -> Producer:
-    """Return one of our own producers, of one set of `count` tasks."""
+    """Return a producer that publishes one set of `count` tasks."""
     return Producer(settings, replace(ranges, tasks=(count, count)), seed, one_shot=True)
 
 
 def consumers(url: str, *queues: str) -> bool:
-    """Whether each of `queues` has someone who takes from it."""
+    """Return whether each of `queues` has a consumer."""
     try:
         with amqp.Connection(url.partition("@")[2].rstrip("/")) as connection:
             return all(connection.channel().queue_declare(q, passive=True).consumer_count for q in queues)
@@ -234,13 +241,13 @@ def consumers(url: str, *queues: str) -> bool:
         return False
 
 
-def waiting(url: str) -> int:
-    """Return how many records have no answer yet."""
+def waiting_count(url: str) -> int:
+    """Return how many tasks have no result yet."""
     return _count(url, "waiting")
 
 
-def answered(url: str) -> int:
-    """Return how many images are done."""
+def done_count(url: str) -> int:
+    """Return how many tasks are done."""
     return _count(url, "done")
 
 

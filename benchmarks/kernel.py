@@ -1,120 +1,131 @@
-"""How fast the renderer is, step by step: `make bench-kernel`.
+"""Benchmark of the renderer, step by step: `make bench-kernel`.
 
-All variants render the same random tasks in turn, round by round, so that what else the machine does hits each
-of them alike; what counts are the ratios.
+All variants render the same random tasks in turn, round by round, so that the load of other processes affects each
+of them alike; the ratios are the result.
 """
 
 import argparse
-import ctypes
 import hashlib
 import platform
 import random
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import types
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from uuid import UUID
 
-import numpy as np
-from numba import njit
+from kernel_variants import avx2_in_c, count_iterations, plain_numba, plain_python, without_periodicity_check
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-import oat.rendering.kernel
 from oat.messages import Task
-from oat.rendering import machine_code
-from oat.rendering.escape_time import Kernel, block_for, callable_at, kernel, palette_indices, render
-from oat.rendering.machine_code import machine_features
-from oat.rendering.palette import PALETTE_SIZE
+from oat.rendering.escape_time import block_for, kernel, palette_indices, render
+from oat.rendering.machine_code import cpu_features
 from oat.rendering.png import encode_png, render_png
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 
-TIMES = 8
-"""So often do two at once go through the tasks, since in the end one of them waits for the other."""
+PARALLEL_REPEATS = 8
+"""How often two threads or processes render the tasks in one measurement: long enough that the end, when one of
+them is idle, hardly counts."""
 
 console = Console()
 
 
 def main() -> None:
-    """Measure and print the table."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=12, help="images a round")
-    parser.add_argument("--rounds", type=int, default=15, help="the medians are of so many rounds")
-    parser.add_argument("--seed", type=int, default=1, help="other tasks")
+    parser.add_argument("--tasks", type=int, default=12, help="images per round")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds, of which the medians are printed")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random tasks")
     options = parser.parse_args()
     rng = random.Random(options.seed)
     tasks = [random_task(Ranges(), rng) for _ in range(options.tasks)]
+    report(measure(variants(tasks), tasks, options.rounds), options.tasks)
+    report_scaling(options.rounds)
+    report_periodicity_check(tasks, options.rounds)
+    report_start(options.rounds)
+    report_memory()
+
+
+def variants(tasks: list[Task]) -> dict[str, Callable[[Task], object]]:
+    """Return what is measured for each of `tasks`.
+
+    Raises:
+        SystemExit: the kernel in C computes other pixels than ours.
+    """
     indices = {task.uuid: palette_indices(task) for task in tasks}
     files = {task.uuid: render_png(task) for task in tasks}
-
-    each: dict[str, Callable[[Task], object]] = {
+    functions: dict[str, Callable[[Task], object]] = {
         "kernel: plain numba": plain_numba,
         "kernel: ours": palette_indices,
         "encode PNG": lambda task: encode_png(indices[task.uuid]),
         "checksum": lambda task: hashlib.sha256(files[task.uuid]).digest(),
         "task to PNG and checksum": lambda task: hashlib.sha256(render_png(task)).digest(),
     }
-    threaded = ["kernel: ours", "task to PNG and checksum"]
-    if anchor := compiled_anchor():
-        each["kernel: AVX2 in C"] = anchor
-        threaded.append("kernel: AVX2 in C")
+    if in_c := avx2_in_c():
+        functions["kernel: AVX2 in C"] = in_c
         for task in tasks:
-            if not (anchor(task) == indices[task.uuid]).all():
-                raise SystemExit(f"the C anchor draws other pixels for {task}")
+            if not (in_c(task) == indices[task.uuid]).all():
+                raise SystemExit(f"the kernel in C computes other pixels for {task}")
+    else:
+        console.print("[bold red]LEFT OUT: the kernel in C, for want of a C compiler or of AVX2[/]")
+    return functions
+
+
+def measure(
+    functions: dict[str, Callable[[Task], object]], tasks: list[Task], rounds: int
+) -> dict[str, list[float]]:
+    """Return the seconds of each variant for `tasks`, in each round; of some also by two threads or processes."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
         runs: dict[str, Callable[[], object]] = {
-            name: lambda f=f: in_threads(1, f, tasks) for name, f in each.items()
+            name: lambda f=f: in_threads(1, f, tasks) for name, f in functions.items()
         }
-        for name in threaded:
-            runs[f"{name}, two threads"] = lambda f=each[name]: in_threads(2, f, tasks * TIMES)
-        runs["kernel: ours, two processes"] = lambda: list(processes.map(render_all, [tasks * (TIMES // 2)] * 2))
-        for run in runs.values():
+        for name in ("kernel: ours", "task to PNG and checksum", "kernel: AVX2 in C"):
+            if name in functions:
+                f = functions[name]
+                runs[f"{name}, two threads"] = lambda f=f: in_threads(2, f, tasks * PARALLEL_REPEATS)
+        share = tasks * (PARALLEL_REPEATS // 2)
+        runs["kernel: ours, two processes"] = lambda: list(processes.map(render_all, [share] * 2))
+        for run in runs.values():  # the first run compiles
             run()
         seconds: dict[str, list[float]] = {name: [] for name in runs}
-        for _ in track(range(options.rounds), "Measuring", console=console, transient=True):
+        for _ in track(range(rounds), "Measuring", console=console, transient=True):
             for name, run in runs.items():
-                seconds[name].append(timed(run) / (TIMES if ", two " in name else 1))
+                seconds[name].append(timed(run) / (PARALLEL_REPEATS if ", two " in name else 1))
     seconds["kernel: plain Python"] = [timed(lambda: [plain_python(task) for task in tasks])]
-    report(seconds, options.tasks)
-    report_scaling(options.rounds)
-    report_circles(tasks, options.rounds)
-    report_start(options.rounds)
-    report_memory()
+    return seconds
 
 
 def report(seconds: dict[str, list[float]], tasks: int) -> None:
-    """Print milliseconds an image, and each median's ratio to our kernel's."""
+    """Print the median milliseconds per image, and their ratio to our kernel's."""
     ours = statistics.median(seconds["kernel: ours"])
-    rows, columns = block_for(machine_features())
-    table = Table(title=f"{machine()}; blocks of {rows} × {columns} pixels, {rows * columns} doubles a vector")
-    for heading in ("", "ms an image", "÷ ours", "gain by two"):
+    rows, columns = block_for(cpu_features())
+    table = Table(title=f"{machine()}; blocks of {rows} × {columns} pixels, {rows * columns} doubles per vector")
+    for heading in ("", "ms per image", "÷ ours", "speedup by two"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for name in sorted(seconds, key=lambda name: -statistics.median(seconds[name])):
         median = statistics.median(seconds[name])
         alone, _, two = name.partition(", two ")
-        gain = f"{statistics.median(seconds[alone]) / median:.2f}" if two else ""
-        table.add_row(name, f"{1000 * median / tasks:.2f}", f"{median / ours:.2f}", gain)
+        speedup = f"{statistics.median(seconds[alone]) / median:.2f}" if two else ""
+        table.add_row(name, f"{1000 * median / tasks:.2f}", f"{median / ours:.2f}", speedup)
     console.print(table)
 
 
 def in_threads(count: int, work: Callable[[Task], object], tasks: list[Task]) -> None:
-    """Do `work` for `tasks` in `count` threads, each of which takes the next one, as a worker's do.
+    """Do `work` for `tasks` in `count` threads, each of which takes the next task, like a worker's threads.
 
-    In the main thread memory comes from elsewhere, and goes back to the system with each image.
+    Never in the main thread: malloc's main arena returns the memory of every image to the system.
     """
-    left = iter(tasks)
+    remaining = iter(tasks)
 
     def render() -> None:
-        for task in left:
+        for task in remaining:
             work(task)
 
     threads = [threading.Thread(target=render) for _ in range(count)]
@@ -125,15 +136,15 @@ def in_threads(count: int, work: Callable[[Task], object], tasks: list[Task]) ->
 
 
 def render_all(tasks: list[Task]) -> None:
-    """Render the tasks by our kernel, in a process of its own."""
+    """Render the tasks by our kernel; called in another process."""
     for task in tasks:
         palette_indices(task)
 
 
 def report_scaling(rounds: int) -> None:
-    """Print what a step of a pixel costs in small and large images, and from few to many iterations."""
-    table = Table(title="One viewport, c = −0.8 + 0.156i: does the work grow with its size?")
-    for heading in ("pixels", "iterations", "steps a pixel", "ns a pixel", "ns a step"):
+    """Print the time per pixel and per iteration, for image sizes and iteration limits from small to large."""
+    table = Table(title="One viewport, c = −0.8 + 0.156i: does the time grow linearly with the work?")
+    for heading in ("pixels", "limit", "iterations done per pixel", "ns per pixel", "ns per iteration"):
         table.add_column(heading, justify="right")
     sizes = [(side, 256) for side in (256, 512, 1024, 2048, 4096, 8192)]
     for side, iterations in sizes + [(1024, n) for n in (128, 1000, 10_000, 100_000)]:
@@ -141,38 +152,23 @@ def report_scaling(rounds: int) -> None:
             uuid=UUID(int=0), width=side, height=side, iterations=iterations,
             xa=-1.6, xb=1.6, ya=-1.0, yb=1.0, cx=-0.8, cy=0.156,
         )  # fmt: skip
-        steps = count_steps(side, side, iterations, task.xa, task.xb, task.ya, task.yb, task.cx, task.cy)
+        total = count_iterations(side, side, iterations, task.xa, task.xb, task.ya, task.yb, task.cx, task.cy)
         palette_indices(task)
         repeats = max(3, min(rounds, 50_000_000 // side**2))
         seconds = statistics.median(timed(lambda task=task: palette_indices(task)) for _ in range(repeats))
         table.add_row(
-            f"{side}²", f"{iterations:,}", f"{steps / side**2:.1f}",
-            f"{1e9 * seconds / side**2:.2f}", f"{1e9 * seconds / steps:.3f}",
+            f"{side}²", f"{iterations:,}", f"{total / side**2:.1f}",
+            f"{1e9 * seconds / side**2:.2f}", f"{1e9 * seconds / total:.3f}",
         )  # fmt: skip
     console.print(table)
 
 
-@njit(nogil=True, error_model="numpy")
-def count_steps(width, height, iterations, xa, xb, ya, yb, cx, cy):
-    """Count the steps that the pixels need."""
-    steps = 0
-    for y in range(height):
-        for x in range(width):
-            zr, zi = x * (xb - xa) / (width - 1) + xa, y * (yb - ya) / (height - 1) + ya
-            for _ in range(iterations):
-                steps += 1
-                if zr * zr + zi * zi > 4.0:
-                    break
-                zr, zi = zr * zr - zi * zi + cx, zr * zi + zr * zi + cy
-    return steps
-
-
-def report_circles(tasks: list[Task], rounds: int) -> None:
-    """Print what looking for circles costs the usual task, and what it saves where there are some."""
-    block = block_for(machine_features())
+def report_periodicity_check(tasks: list[Task], rounds: int) -> None:
+    """Print how much longer the usual tasks take with the periodicity check than without it."""
+    block = block_for(cpu_features())
     kernels = {
-        "as it is": kernel(block),
-        "never looking": kernel_that_never_looks(),
+        "with": kernel(block),
+        "without": without_periodicity_check(),
     }
     seconds: dict[str, list[float]] = {name: [] for name in kernels}
     for _ in range(rounds + 1):
@@ -180,29 +176,13 @@ def report_circles(tasks: list[Task], rounds: int) -> None:
             seconds[name].append(timed(lambda run=compiled: [render(run, task, block) for task in tasks]))
     with_it, without = (statistics.median(times[1:]) for times in seconds.values())
     console.print(
-        f"Looking for orbits that go round in circles costs the usual task {with_it / without - 1:+.1%}.",
+        f"The periodicity check changes the time of the usual task by {with_it / without - 1:+.1%}.",
         highlight=False,
     )
 
 
-def kernel_that_never_looks() -> Kernel:
-    """Compile the kernel again, without what it does about circles."""
-    source = Path(oat.rendering.kernel.__file__).read_text()
-    looking = "looking = done >= PERIODICITY_CHECK_AFTER"
-    if looking not in source:
-        raise SystemExit(f"the kernel has no {looking!r} any more")
-    source = source.replace(looking, "looking = False")
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "kernel_without_circles.py")
-        file.write_text(source)
-        module = types.ModuleType("kernel_without_circles")
-        exec(compile(source, file, "exec"), module.__dict__)
-        block = block_for(machine_features())
-        return callable_at(machine_code.load("never-looks", [file], lambda: module.llvm_code(*block)))
-
-
 def report_start(rounds: int) -> None:
-    """Print how long a fresh process takes to its first image, the compiled kernel being in the cache."""
+    """Print the seconds from the start of a process to its first image, with the compiled kernel in the cache."""
     first_image = """
 from uuid import UUID
 from oat.messages import Task
@@ -227,9 +207,9 @@ render_png(Task(uuid=UUID(int=0), **size, xa=-2, xb=2, ya=-2, yb=2, cx=-0.8, cy=
 
 
 def report_memory() -> None:
-    """Print by how much an image of 64 megapixels raises the peak of a process that has rendered a small one."""
+    """Print by how much an image of 64 megapixels raises the peak memory of a process, per pixel."""
     if not Path("/proc/self/status").exists():
-        console.print("[bold red]LEFT OUT: peak memory, which only Linux tells[/]")
+        console.print("[bold red]LEFT OUT: peak memory, for want of /proc[/]")
         return
     code = """
 from pathlib import Path
@@ -246,12 +226,12 @@ print((after - before) / 8000**2, after / 2**20)
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     more, peak = map(float, done.stdout.split())
     console.print(
-        f"A picture of 8000 × 8000 takes {more:.2f} bytes a pixel; peak {peak:.0f} MiB.", highlight=False
+        f"An image of 8000 × 8000 takes {more:.2f} bytes per pixel; peak {peak:.0f} MiB.", highlight=False
     )
 
 
 def machine() -> str:
-    """Name the processor."""
+    """Return the name of the processor."""
     for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
         if line.startswith("model name"):
             return line.partition(": ")[2]
@@ -263,62 +243,6 @@ def timed(run: Callable[[], object]) -> float:
     started = time.perf_counter()
     run()
     return time.perf_counter() - started
-
-
-def plain_python(task: Task) -> np.ndarray:
-    """Render as the tutorial's first version did."""
-    indices = np.empty((task.height, task.width), np.uint8)
-    fill.py_func(indices, task.iterations, task.xa, task.xb, task.ya, task.yb, task.cx, task.cy)
-    return indices
-
-
-def plain_numba(task: Task) -> np.ndarray:
-    """Render by the same loop, compiled."""
-    indices = np.empty((task.height, task.width), np.uint8)
-    fill(indices, task.iterations, task.xa, task.xb, task.ya, task.yb, task.cx, task.cy)
-    return indices
-
-
-@njit(nogil=True, error_model="numpy")
-def fill(indices, iterations, xa, xb, ya, yb, cx, cy):
-    """The reference, pixel by pixel."""
-    height, width = indices.shape
-    for y in range(height):
-        top = y * (yb - ya) / (height - 1) + ya
-        for x in range(width):
-            zr, zi = x * (xb - xa) / (width - 1) + xa, top
-            last = iterations - 1
-            for n in range(iterations):
-                if zr * zr + zi * zi > 4.0:
-                    last = n
-                    break
-                zr, zi = zr * zr - zi * zi + cx, zr * zi + zr * zi + cy
-            indices[y, x] = last % PALETTE_SIZE
-
-
-def compiled_anchor() -> Callable[[Task], np.ndarray] | None:
-    """Compile `kernel.c`, where there is a compiler and the machine has AVX2."""
-    compiler = shutil.which("cc")
-    if compiler is None or "avx2" not in machine_features():
-        console.print("[bold red]LEFT OUT: the kernel in C, for want of a C compiler or of AVX2[/]")
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder, "kernel.so")
-        source = Path(__file__).with_name("kernel.c")
-        flags = ["-O3", "-mavx2", "-ffp-contract=off", "-shared", "-fPIC"]
-        subprocess.run([compiler, *flags, source, "-o", library], check=True)
-        julia = ctypes.CDLL(str(library)).julia
-
-    def anchor(task: Task) -> np.ndarray:
-        indices = np.empty((task.height, task.width), np.uint8)
-        parameters = (task.xa, task.xb, task.ya, task.yb, task.cx, task.cy)
-        julia(
-            task.width, task.height, task.iterations, *map(ctypes.c_double, parameters),
-            ctypes.c_void_p(indices.ctypes.data),
-        )  # fmt: skip
-        return indices
-
-    return anchor
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What the pipeline itself costs: `make bench-load`.
+"""Benchmark of the pipeline: `make bench-load`.
 
 `oat`, Celery and dramatiq do the same job in turn, round by round, on one private RabbitMQ and one private
-MariaDB: record, send, render, store, update. Then images of the usual size, beside the bare renderer on the same
-cores. What counts are the ratios, of medians.
+MariaDB: record, publish, render, store, update. Then images of the usual size, beside the bare renderer on the
+same cores. The ratios of the medians are the result.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from operator import truediv
 from pathlib import Path
 
 import psutil
-from bench import BIN, ENOUGH, TINY, Bench, Measured
+from bench import BIN, ENOUGH_TASKS, TINY, Bench, Measured
 from rich.console import Console
 from rich.table import Table
 from steps import STEPS
@@ -29,26 +29,30 @@ from usage import CORES
 from oat.rendering.png import render_png
 from oat.services.producer import Ranges, random_task
 
-MEMORY, ROOM = Path("/dev/shm"), 8 * 2**30
-"""A folder in memory, where a system has one, and the bytes that there should be: half of them are written."""
+MEMORY_FOLDER, MIN_FREE = Path("/dev/shm"), 8 * 2**30
+"""A folder in memory, on Linux, and the bytes that have to be free there: twice what is written."""
 
 console = Console()
 
 
-def place() -> Path:
-    """Return where to write: `TMPDIR` where that is set, else into memory, where there is enough.
+def benchmark_folder() -> Path:
+    """Return the folder for all files: in memory if enough is free and `TMPDIR` is not set, else the usual one.
 
-    What a disk takes for a new file says nothing of us, and is not the same twice: on ext4 without a journal it is
-    15 microseconds, and 200 to 500 where thousands of files were deleted in the minutes before.
+    How long a disk takes for a new file says nothing about the pipeline: it varies, on ext4 without a journal from
+    15 microseconds to 200 or 500 after thousands of files have been deleted.
     """
-    enough = psutil.virtual_memory().available > ROOM and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
-    return MEMORY if enough and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
+    enough = (
+        psutil.virtual_memory().available > MIN_FREE
+        and MEMORY_FOLDER.is_dir()
+        and shutil.disk_usage(MEMORY_FOLDER).free > MIN_FREE
+    )
+    return MEMORY_FOLDER if enough and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
 
 
 def bare(count: int, seed: int) -> float:
-    """Return the images a second of the renderer alone, on all cores: no broker, no database, no file."""
+    """Return the images per second of the renderer alone, on all cores: no broker, no database, no file."""
     rng = random.Random(seed)
-    rng.randint(count, count)  # as a producer draws the size of its set, before it draws the same images
+    rng.randint(count, count)  # the producer draws the size of its set first: now the images are the same
     tasks = [random_task(Ranges(), rng) for _ in range(count)]
     with ThreadPoolExecutor(CORES) as pool:
         started = time.perf_counter()
@@ -57,7 +61,7 @@ def bare(count: int, seed: int) -> float:
 
 
 def embedded(bench: Bench, count: int, seed: int) -> float:
-    """Return the images a second that `oat run` names."""
+    """Return the images per second that `oat run` reports."""
     data = bench.settings().log_file.parent
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OAT_")}
     run = subprocess.run(
@@ -68,15 +72,15 @@ def embedded(bench: Bench, count: int, seed: int) -> float:
 
 
 def compare(bench: Bench, tasks: int, rounds: int) -> None:
-    """Print the rates of tiny tasks, ours and the others', and what each process took."""
+    """Print the rates of tiny tasks, beside Celery's and dramatiq's, and the processor time of each part."""
     runs: dict[str, list[Measured]] = {"oat": [], "Celery": [], "dramatiq": []}
     for _ in range(rounds):
         for name, run in runs.items():
             run.append(getattr(bench, name.lower())(tasks, TINY))
-            console.print(f"{name}: {run[-1].rate:.0f} tasks a second")
+            console.print(f"{name}: {run[-1].rate:.0f} tasks per second")
     table = Table(
         title=f"{tasks} tasks of 16 × 16 pixels, {CORES} cores, medians of {rounds} rounds",
-        caption="under each part: milliseconds of a core for a task",
+        caption="under each part: milliseconds of processor time per task",
     )
     parts = ("producer", "worker", "tracker", "RabbitMQ", "MariaDB")
     for heading in ("", "tasks/s", "oat is ×", *parts):
@@ -90,15 +94,15 @@ def compare(bench: Bench, tasks: int, rounds: int) -> None:
 
 
 def usual(bench: Bench, tasks: int, rounds: int) -> None:
-    """Print the rates of images of the usual size as parts of the bare renderer's, with the same images."""
+    """Print the rates of images of the usual size, beside the bare renderer's with the same images."""
     rates: dict[str, list[float]] = {"the bare renderer": [], "RabbitMQ and MariaDB": [], "oat run, embedded": []}
     for seed in range(rounds):
         rates["the bare renderer"].append(bare(tasks, seed))
         rates["RabbitMQ and MariaDB"].append(bench.oat(tasks, Ranges(), seed).rate)
         rates["oat run, embedded"].append(embedded(bench, tasks, seed))
-        console.print(", ".join(f"{name}: {some[-1]:.0f}" for name, some in rates.items()) + " images a second")
+        console.print(", ".join(f"{name}: {some[-1]:.0f}" for name, some in rates.items()) + " images per second")
     table = Table(title=f"{tasks} images of the usual size, medians of {rounds} rounds")
-    for heading in ("", "images/s", "of the bare renderer"):
+    for heading in ("", "images/s", "share of the bare renderer"):
         table.add_column(heading, justify="right" if heading else "left")
     for name, some in rates.items():
         part = statistics.median(map(truediv, some, rates["the bare renderer"]))
@@ -106,18 +110,18 @@ def usual(bench: Bench, tasks: int, rounds: int) -> None:
     console.print(table)
 
 
-def many(bench: Bench, counts: list[int]) -> None:
-    """Print how rates and memory change with the number of records and queued tasks."""
+def backlogs(bench: Bench, counts: list[int]) -> None:
+    """Print how rates and memory change with the number of queued tasks."""
     table = Table(
-        title=f"Tiny tasks, tasks/s: that many at once, and {ENOUGH} more while that many wait",
+        title=f"Tiny tasks, tasks/s: that many published at once, and {ENOUGH_TASKS} more behind them",
         caption="under each service: mebibytes",
     )
-    for heading in ("tasks", "at once", "while they wait", "worker", "tracker", "producer"):
+    for heading in ("tasks", "at once", "behind them", "worker", "tracker", "producer"):
         table.add_column(heading, justify="right")
     for count in counts:
-        rates = [bench.oat(count, TINY).rate for _ in range(max(1, ENOUGH // count))]
-        standing = [bench.behind(count) for _ in range(3)]
-        rates_behind, in_memory = [rate for rate, _ in standing], standing[-1][1]
+        rates = [bench.oat(count, TINY).rate for _ in range(max(1, ENOUGH_TASKS // count))]
+        measured = [bench.backlog(count) for _ in range(3)]
+        rates_behind, in_memory = [rate for rate, _ in measured], measured[-1][1]
         console.print(f"{count} tasks: measured")
         table.add_row(
             str(count), f"{statistics.median(rates):.0f}", f"{statistics.median(rates_behind):.0f}",
@@ -126,16 +130,18 @@ def many(bench: Bench, counts: list[int]) -> None:
     console.print(table)
 
 
-def way(bench: Bench, seconds: float) -> None:
-    """Print how long a task spends in each step of its way, while the queues are short."""
-    passed = bench.steps(seconds)
-    table = Table(title=f"A task's way: {len(passed['commit'])} images of the usual size in {seconds:g} seconds")
-    for heading in ("", "p50, ms", "p95, ms", "p99, ms", "of the whole"):
+def latencies(bench: Bench, seconds: float) -> None:
+    """Print the latency of each step of a task while the queues are short."""
+    completed = bench.steps(seconds)
+    table = Table(
+        title=f"Latency of each step: {len(completed['commit'])} images of the usual size in {seconds:g} seconds"
+    )
+    for heading in ("", "p50, ms", "p95, ms", "p99, ms", "share of all"):
         table.add_column(heading, justify="right" if heading else "left")
     spent: dict[str, list[float]] = {}
     for before, step in pairwise(STEPS):
-        # A worker may have a task before the producer hears of the confirm: such a one didn't wait.
-        spent[step] = [max(0.0, passed[step][uuid] - passed[before][uuid]) for uuid in passed["commit"]]
+        # A worker may receive a task before the producer receives its confirm: it has not waited.
+        spent[step] = [max(0.0, completed[step][uuid] - completed[before][uuid]) for uuid in completed["commit"]]
     whole = sum(map(sum, spent.values()))
     for step, some in spent.items():
         cuts = statistics.quantiles(some, n=100)
@@ -146,23 +152,23 @@ def way(bench: Bench, seconds: float) -> None:
 def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=10_000, help="tiny tasks a round")
-    parser.add_argument("--images", type=int, default=6000, help="images of the usual size a round")
-    parser.add_argument("--rounds", type=int, default=3, help="the medians are of so many rounds")
+    parser.add_argument("--tasks", type=int, default=10_000, help="tiny tasks per round")
+    parser.add_argument("--images", type=int, default=6000, help="images of the usual size per round")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the medians are printed")
     parser.add_argument(
         "--many", type=int, nargs="*", default=[1000, 10_000, 100_000], help="numbers of queued tasks"
     )
     options = parser.parse_args()
-    parent = place()
-    console.print(f"All that is written goes to {parent}.")
+    parent = benchmark_folder()
+    console.print(f"All files are written to {parent}.")
     with tempfile.TemporaryDirectory(prefix="oat-bench-", dir=parent) as folder:
         Path(folder).chmod(0o755)
         bench = Bench(Path(folder))
         try:
             compare(bench, options.tasks, options.rounds)
             usual(bench, options.images, options.rounds)
-            many(bench, options.many)
-            way(bench, 20)
+            backlogs(bench, options.many)
+            latencies(bench, 20)
         finally:
             bench.close()
 

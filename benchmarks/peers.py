@@ -1,7 +1,7 @@
-"""The same job as other task queues do it, the way their documentation has it for speed and safety.
+"""The same job as a task of Celery and of dramatiq, configured for speed and safety as their documentation says.
 
-One message a task; the task renders, stores the file and updates the record itself, in one transaction each: with
-these libraries that is the shortest way. Messages are persistent and confirmed, and acknowledged when done.
+One message per task; the task renders, stores the image and updates the record itself, in a transaction each: the
+shortest way with these libraries. Messages are persistent, confirmed, and acknowledged when the task is done.
 """
 
 import hashlib
@@ -15,7 +15,8 @@ from celery import Celery
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from oat.messages import parse_task
-from oat.records.schema import Status, fractals
+from oat.records import Status
+from oat.records.schema import fractals
 from oat.rendering.escape_time import warm_up
 from oat.rendering.png import render_png
 from oat.settings import Settings
@@ -39,7 +40,7 @@ warm_up()
 _engine = sa.create_engine(settings.database_url, isolation_level="READ COMMITTED")
 
 
-def answer(body: str) -> None:
+def process(body: str) -> None:
     """Render one task, store its image and update its record."""
     task = parse_task(body, settings.limits)
     started = time.perf_counter()
@@ -54,5 +55,5 @@ def answer(body: str) -> None:
         connection.execute(change)
 
 
-celery_answer = celery.task(name="answer")(answer)
-dramatiq_answer = dramatiq.actor(answer)
+celery_task = celery.task(name="process")(process)
+dramatiq_actor = dramatiq.actor(process)

@@ -13,11 +13,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from oat.commands.cli import producer_main, tracker_main, worker_main
+from oat import commands
+from oat.commands import services
 from oat.messages import parse_result, parse_task
 from oat.messaging.broker import Broker
 from oat.rendering import png as rendering
-from oat.services import producer, tracker, worker
+from oat.services import producer, service, tracker, worker
 
 STEPS = ("record", "publish", "wait", "consume", "render", "encode", "write", "result", "commit")
 """In the order of a task's way: each ends where the next one begins."""
@@ -57,14 +58,14 @@ class Worker(worker.Worker):
     """Notes the steps of a worker."""
 
     def _take(self, delivery: Any) -> None:
-        note("wait", parse_task(delivery.body, self.limits).uuid)
+        note("wait", parse_task(delivery.body, self.settings.limits).uuid)
         super()._take(delivery)
 
-    def _answer(self, task: Any) -> Any:
+    def _process(self, task: Any) -> Any:
         note("consume", task.uuid)
-        answer = super()._answer(task)
+        result = super()._process(task)
         note("write", task.uuid)
-        return answer
+        return result
 
 
 def render_png(task: Any) -> bytes:
@@ -84,18 +85,22 @@ class Tracker(tracker.Tracker):
         super()._take(delivery)
 
     def _apply(self) -> None:
-        batch = [held.result.uuid for held in self._arrived]
+        batch = [each.result.uuid for each in self._received]
         super()._apply()
         for uuid in batch:
             note("commit", uuid)
 
 
 if __name__ == "__main__":
-    service, file, *options = sys.argv[1:]
-    sys.argv = [f"oat-{service}", *options]
-    producer.Producer, producer.Broker = Producer, PublishingBroker  # type: ignore[misc,attr-defined]  # for this process
-    worker.Worker, worker.render_png, tracker.Tracker = Worker, render_png, Tracker  # type: ignore[misc,attr-defined]  # as above
+    name, file, *options = sys.argv[1:]
+    sys.argv = [f"oat-{name}", *options]
+    if name == "producer":
+        service.Broker = PublishingBroker  # type: ignore[misc,attr-defined]  # for this process
+    worker.render_png = render_png  # type: ignore[attr-defined]  # as above
+    services.Producer, services.Worker, services.Tracker = Producer, Worker, Tracker  # type: ignore[misc,attr-defined]  # as above
     try:
-        {"producer": producer_main, "worker": worker_main, "tracker": tracker_main}[service]()
+        {"producer": commands.producer_main, "worker": commands.worker_main, "tracker": commands.tracker_main}[
+            name
+        ]()
     finally:
         Path(file).write_text(json.dumps(passed))

@@ -1,7 +1,7 @@
-"""What storing an image costs, in a directory and in a bucket, side by side: `make bench-store`.
+"""Benchmark of the image store, a directory beside a bucket: `make bench-store`.
 
-Images of the usual size go into both in turn, one after the other, as a worker's render thread stores them.
-The bucket is SeaweedFS's, on this machine; what the server itself takes is counted apart.
+Images of the usual size are stored in both in turn, one after the other, as a worker's render thread does it. The
+bucket is one of SeaweedFS on this machine; the processor time of its server is counted apart.
 """
 
 import argparse
@@ -21,33 +21,33 @@ from rich.progress import track
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from usage import processor
+
+from helpers.servers import SeaweedFS
 from oat.rendering.png import render_png
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 from oat.storage.store import Store
-from servers import SeaweedFS
 
 console = Console()
 
 
 @dataclass
 class Measured:
-    """What so many images cost; all in milliseconds."""
+    """Times of all images together, in milliseconds."""
 
     latencies: list[float] = field(default_factory=list)
-    """From the call to its return, of each image."""
+    """Of each image, from the call to its return."""
     processor: float = 0.0
-    """In the process that stores, all its threads."""
+    """Processor time of this process, all its threads."""
     server: float = 0.0
-    """In the server of the store."""
+    """Processor time of the store's server."""
 
 
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=300, help="images a round")
-    parser.add_argument(
-        "--rounds", type=int, default=5, help="rounds, in each of which both stores have their turn"
-    )
+    parser.add_argument("--images", type=int, default=300, help="images per round")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds; each measures both stores")
     options = parser.parse_args()
     rng = random.Random(1)
     tasks = [random_task(Ranges(), rng) for _ in range(options.images)]
@@ -62,14 +62,14 @@ def main() -> None:
             server.stop()
     size = statistics.mean(map(len, images)) / 1024
     table = Table(
-        title=f"ms for an image of {size:.0f} KiB on average, {options.images} images, {options.rounds} rounds"
+        title=f"ms per image of {size:.0f} KiB on average, {options.images} images, {options.rounds} rounds"
     )
     for heading in ("", "median latency", "95 %", "processor", "server's processor"):
         table.add_column(heading, justify="right" if heading else "left")
     count = len(images) * options.rounds
     for name, one in measured.items():
-        late = statistics.quantiles(one.latencies, n=20)[-1]
-        figures = statistics.median(one.latencies), late, one.processor / count, one.server / count
+        percentile_95 = statistics.quantiles(one.latencies, n=20)[-1]
+        figures = statistics.median(one.latencies), percentile_95, one.processor / count, one.server / count
         table.add_row(name, *(f"{figure:.2f}" for figure in figures))
     console.print(table)
 
@@ -77,7 +77,7 @@ def main() -> None:
 def measure(
     images: list[bytes], rounds: int, targets: dict[str, str], server: psutil.Process
 ) -> dict[str, Measured]:
-    """Store `images` in each of `targets`, in turn, round by round."""
+    """Store `images` in each of `targets` in turn, round by round, and return the times of each."""
     measured = {name: Measured() for name in targets}
     stores = {name: Store(target) for name, target in targets.items()}
     for store in stores.values():
@@ -85,20 +85,14 @@ def measure(
     for _ in range(rounds):
         for name, store in stores.items():
             uuids: list[UUID] = [uuid4() for _ in images]
-            one, of_server, own = measured[name], spent(server), time.process_time()
+            one, of_server, own = measured[name], processor(server), time.process_time()
             for uuid, image in zip(uuids, images, strict=True):
                 started = time.perf_counter()
                 store.put(uuid, image)
                 one.latencies.append((time.perf_counter() - started) * 1000)
             one.processor += (time.process_time() - own) * 1000
-            one.server += (spent(server) - of_server) * 1000
+            one.server += (processor(server) - of_server) * 1000
     return measured
-
-
-def spent(process: psutil.Process) -> float:
-    """Return the seconds of processor time that `process` has had."""
-    times = process.cpu_times()
-    return times.user + times.system
 
 
 if __name__ == "__main__":

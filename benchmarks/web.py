@@ -1,11 +1,11 @@
-"""What watching costs: the pipeline alone, and with 200 event streams and 50 requests a second; and deep pages.
+"""Benchmark of the web service: the pipeline alone and with 200 event streams and 50 requests/s; deep pages.
 
     python benchmarks/web.py [--rounds 3] [--tasks 2000] [--records 100000]
 
-Everything runs on this machine, on the embedded default or on what OAT_BROKER_URL and OAT_DATABASE_URL say. Speeds
-are compared side by side: each round renders pictures of the same kind both ways, in changing order. The watchers
-are on this machine too, and a part of what is lost is theirs: the table tells what each process had of the
-processors. A round in which all others had a part of them is no measurement.
+Everything runs on this machine, on the embedded default or on what OAT_BROKER_URL and OAT_DATABASE_URL say. Rates
+are compared side by side: each round renders the same kind of images both ways, in alternating order. The clients
+run on this machine too, and cost a part of the rate: the table has the processor time of each process. A round in
+which other processes used the processors is no measurement.
 """
 
 import argparse
@@ -26,32 +26,36 @@ import sqlalchemy as sa
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from system import System
+from usage import processor
+
+from helpers.system import System
 
 STREAMS = 200
-REQUESTS = 50
-"""A second."""
+"""Event streams open at once."""
+
+REQUEST_RATE = 50
+"""Requests per second."""
 
 PATHS = ("/", "/v1/fractals", "/v1/statistics", "/system", "/v1/fractals?status=done&limit=24")
 
 
-class Listener(asyncio.Protocol):
-    """Counts the events of one stream. On a bare socket, like `Look`: watching itself shall cost little."""
+class StreamClient(asyncio.Protocol):
+    """Counts the events of one stream. On a bare transport, like `RequestClient`: the clients must cost little."""
 
     def __init__(self, request):
         self.request, self.events = request, 0
 
     def connection_made(self, transport):
-        """Ask."""
+        """Send the request."""
         self.transport = transport
         transport.write(self.request)
 
     def data_received(self, data):
-        """Count."""
+        """Count the events."""
         self.events += data.count(b"event: ")
 
 
-class Look(asyncio.Protocol):
+class RequestClient(asyncio.Protocol):
     """Times one request."""
 
     def __init__(self, request, latencies):
@@ -59,21 +63,21 @@ class Look(asyncio.Protocol):
         self.started, self.head = time.perf_counter(), b""
 
     def connection_made(self, transport):
-        """Ask."""
+        """Send the request."""
         transport.write(self.request)
 
     def data_received(self, data):
-        """Keep the first line."""
+        """Keep the start of the status line."""
         self.head = self.head or data[:12]
 
     def connection_lost(self, _error):
-        """Note how long it took, or that it was not answered well."""
-        good = self.head == b"HTTP/1.1 200"
-        self.latencies.append(time.perf_counter() - self.started if good else None)
+        """Record the latency, or None if the status was not 200."""
+        ok = self.head == b"HTTP/1.1 200"
+        self.latencies.append(time.perf_counter() - self.started if ok else None)
 
 
-class Watchers:
-    """Open streams and steady requests."""
+class Clients:
+    """Open event streams, and requests at a constant rate."""
 
     def __init__(self, url):
         self.host, port = url.removeprefix("http://").split(":")
@@ -81,40 +85,40 @@ class Watchers:
         self.events = 0
         self.latencies = []
 
-    async def ask(self, path, make):
-        """Send a request for `path` over a connection of its own."""
+    async def connect(self, path, protocol):
+        """Send a request for `path` on a new connection."""
         request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
-        return await asyncio.get_running_loop().create_connection(lambda: make(request), self.host, self.port)
+        return await asyncio.get_running_loop().create_connection(lambda: protocol(request), self.host, self.port)
 
     async def during(self, work):
-        """Watch while `work` runs in a thread, and return what it returns."""
-        listeners = [(await self.ask("/v1/events", Listener))[1] for _ in range(STREAMS)]
-        while not all(listener.events for listener in listeners):  # all streams are open
+        """Keep streams and requests going while `work` runs in a thread, and return its result."""
+        streams = [(await self.connect("/v1/events", StreamClient))[1] for _ in range(STREAMS)]
+        while not all(stream.events for stream in streams):  # all streams are open
             await asyncio.sleep(0.05)
         job = asyncio.create_task(asyncio.to_thread(work))
         due, paths = time.monotonic(), itertools.cycle(PATHS)
         while not job.done():
-            await self.ask(next(paths), lambda request: Look(request, self.latencies))
-            due += 1 / REQUESTS
+            await self.connect(next(paths), lambda request: RequestClient(request, self.latencies))
+            due += 1 / REQUEST_RATE
             await asyncio.sleep(max(0, due - time.monotonic()))
-        for listener in listeners:
-            assert not listener.transport.is_closing(), "a stream ended"
-            self.events += listener.events
-            listener.transport.close()
+        for stream in streams:
+            assert not stream.transport.is_closing(), "a stream ended"
+            self.events += stream.events
+            stream.transport.close()
         return await job
 
 
 class Measured(NamedTuple):
-    """What came of a round."""
+    """The result of one measurement."""
 
-    speed: float
-    """Images a second."""
+    rate: float
+    """Images per second."""
     cores: dict[str, float]
-    """How many processors each process kept busy."""
+    """Cores that each process used, on average."""
 
 
 class Pipeline:
-    """The system, and what its processes cost."""
+    """The system, with the processor time of its processes."""
 
     def __init__(self, system, url):
         self.system = system
@@ -122,11 +126,11 @@ class Pipeline:
         self.processes = {
             names[Path(process.args[0]).name]: psutil.Process(process.pid) for process in system.processes
         }
-        self.processes["watchers"] = psutil.Process()
+        self.processes["clients"] = psutil.Process()
         self.url = url
 
     def measure(self, tasks):
-        """Record and send `tasks` tasks of the usual kind, and measure until all are done."""
+        """Produce `tasks` tasks of the usual size, and measure until all are done."""
         before = self.done()
         arguments = ("--one-shot", "--min-tasks", tasks, "--max-tasks", tasks, "--seed", 3)
         assert self.system.call("oat-producer", *arguments).returncode == 0
@@ -137,19 +141,19 @@ class Pipeline:
         return Measured((now - first) / seconds, {name: (after[name] - busy[name]) / seconds for name in busy})
 
     def busy(self):
-        """Return the processor seconds that each process has had, and all others of this machine together."""
-        ours = {name: sum(process.cpu_times()[:2]) for name, process in self.processes.items()}
+        """Return the seconds of processor time of each process, and of all others of this machine together."""
+        ours = {name: processor(process) for name, process in self.processes.items()}
         machine = psutil.cpu_times()
         return ours | {"all others": machine.user + machine.nice + machine.system - sum(ours.values())}
 
     def done(self):
-        """Return how many images the pipeline has made."""
+        """Return how many tasks are done."""
         with self.system.engine.connect() as connection:
             return connection.execute(sa.text("SELECT COUNT(*) FROM fractals WHERE status = 'done'")).scalar()
 
 
 def fill(system, count):
-    """Insert `count` finished records, as if the system had worked for weeks."""
+    """Insert `count` finished records, like those of weeks."""
     row = (
         "INSERT INTO fractals (uuid, width, height, iterations, xa, xb, ya, yb, cx, cy, status, duration,"
         " checksum, size, worker, attempts, created_at, sent_at, finished_at) VALUES (:uuid, 800, 600, 256, -2, 2,"
@@ -169,7 +173,7 @@ def fill(system, count):
 
 
 def deep_pages(url):
-    """Walk from the newest to the oldest page, and return the milliseconds of each."""
+    """Request all pages from the newest to the oldest, and return the milliseconds of each."""
     times, older = [], None
     with httpx.Client(base_url=url) as client:
         while True:
@@ -182,40 +186,42 @@ def deep_pages(url):
 
 
 def compare(pipeline, rounds, tasks):
-    """Measure both ways, and print the table."""
-    alone, watched, watchers = [], [], Watchers(pipeline.url)
+    """Measure alone and watched in turn, and print the table."""
+    alone, watched, clients = [], [], Clients(pipeline.url)
     for number in range(rounds):
-        for who in (alone, watched)[:: 1 if number % 2 else -1]:
-            if who is alone:
-                who.append(pipeline.measure(tasks))
+        for runs in (alone, watched)[:: 1 if number % 2 else -1]:
+            if runs is alone:
+                runs.append(pipeline.measure(tasks))
             else:
-                who.append(uvloop.run(watchers.during(lambda: pipeline.measure(tasks))))
-    ratios = [with_.speed / without.speed for with_, without in zip(watched, alone, strict=True)]
+                runs.append(uvloop.run(clients.during(lambda: pipeline.measure(tasks))))
+    ratios = [with_.rate / without.rate for with_, without in zip(watched, alone, strict=True)]
 
     def row(name, value, unit):
-        each = [[value(measured) for measured in way] for way in (alone, watched)]
+        each = [[value(measured) for measured in runs] for runs in (alone, watched)]
         print(f"{name:16}{statistics.median(each[0]):9.2f}{statistics.median(each[1]):9.2f} {unit} {each}")
 
-    print(f"{STREAMS} streams and {REQUESTS} requests/s; medians of {rounds} rounds of {tasks} images each way")
+    print(f"{STREAMS} streams and {REQUEST_RATE} requests/s; medians of {rounds} rounds of {tasks} images each")
     print(f"{'':16}{'alone':>9}{'watched':>9}")
-    row("pipeline", lambda measured: round(measured.speed, 1), "images/s  ")
+    row("pipeline", lambda measured: round(measured.rate, 1), "images/s  ")
     for name in alone[0].cores:
-        row(name, lambda measured, name=name: round(measured.cores[name], 3), "processors")
+        row(name, lambda measured, name=name: round(measured.cores[name], 3), "cores")
     print(f"watched / alone {statistics.median(ratios):.3f}   {[round(ratio, 3) for ratio in ratios]}")
-    good = sorted(latency for latency in watchers.latencies if latency is not None)
+    good = sorted(latency for latency in clients.latencies if latency is not None)
     print(
         f"requests {len(good)}, p50 {good[len(good) // 2] * 1000:.0f} ms, "
         f"p95 {good[int(len(good) * 0.95)] * 1000:.0f} ms, p99 {good[int(len(good) * 0.99)] * 1000:.0f} ms, "
-        f"faults {len(watchers.latencies) - len(good)}; events a stream {watchers.events / STREAMS / rounds:.0f}"
+        f"failed {len(clients.latencies) - len(good)}; events per stream {clients.events / STREAMS / rounds:.0f}"
     )
 
 
 def main():
-    """Measure and print."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--tasks", type=int, default=2000, help="images of a measurement")
-    parser.add_argument("--records", type=int, default=100_000, help="finished records to page through; 0: don't")
+    parser.add_argument("--tasks", type=int, default=2000, help="images per measurement")
+    parser.add_argument(
+        "--records", type=int, default=100_000, help="finished records to page through; 0 leaves this out"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         urls = os.environ.get("OAT_BROKER_URL"), os.environ.get("OAT_DATABASE_URL")

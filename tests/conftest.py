@@ -1,3 +1,8 @@
+"""The servers that tests start privately, and the services on them.
+
+Tests whose server is missing are skipped with a warning; with CI=true they fail.
+"""
+
 import os
 import signal
 import tempfile
@@ -7,13 +12,14 @@ from uuid import uuid4
 
 import pytest
 
-from servers import MariaDB, MissingError, PostgreSQL, RabbitMQ, SeaweedFS
-from system import System
+from helpers.browser import CHROMIUM, launched
+from helpers.servers import MariaDB, MissingError, PostgreSQL, RabbitMQ, SeaweedFS
+from helpers.system import System
 
 
 @pytest.fixture
-def hears_ctrl_c():
-    """Who is started in the background of a shell script doesn't hear Ctrl-C, nor do its children."""
+def default_sigint():
+    """SIGINT interrupts: in the background of a shell script, a process and its children would ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -68,23 +74,13 @@ def bucket(seaweedfs, monkeypatch):
     return f"s3://{seaweedfs.BUCKET}/{uuid4().hex[:8]}"
 
 
-CHROMIUM = Path("/usr/bin/chromium")
-
-
 @pytest.fixture(scope="session")
 def chromium():
     """The system's Chromium, which talks to nobody but us."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 (only here)
-
     if not CHROMIUM.exists():
         _left_out("chromium")
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic", *quiet]
-        )
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -99,33 +95,25 @@ def vhost(rabbitmq):
             connection.channel().exchange_delete(name)
 
 
-@pytest.fixture(params=["sqlite", "mariadb", "postgresql"])
-def database_url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'oat.db'}"
-    return request.getfixturevalue(request.param).database(uuid4().hex[:8])
+@pytest.fixture
+def settings():
+    """Environment variables of all services of a `system`; a folder of tests may have its own."""
+    return {}
 
 
 @pytest.fixture(params=["embedded", "rabbitmq+mariadb", "rabbitmq+postgresql", "rabbitmq+sqlite"])
-def system(request, tmp_path):
+def system(request, tmp_path, settings):
     """The services on a broker, a database and a folder of the test's own."""
     broker, _, database = request.param.partition("+")
     broker_url = request.getfixturevalue("vhost") if broker == "rabbitmq" else None
-    database_url = (
-        request.getfixturevalue(database).database(uuid4().hex[:8])
-        if database
-        in (
-            "mariadb",
-            "postgresql",
-        )
-        else None
-    )
-    with System(tmp_path, broker_url, database_url) as running:
+    on_server = database in ("mariadb", "postgresql")
+    database_url = request.getfixturevalue(database).database(uuid4().hex[:8]) if on_server else None
+    with System(tmp_path, broker_url, database_url, **settings) as running:
         yield running
 
 
 @pytest.fixture
-def on_servers(vhost, mariadb, tmp_path):
+def on_servers(vhost, mariadb, tmp_path, settings):
     """The same on RabbitMQ and MariaDB alone, where one combination is enough."""
-    with System(tmp_path, vhost, mariadb.database(uuid4().hex[:8])) as running:
+    with System(tmp_path, vhost, mariadb.database(uuid4().hex[:8]), **settings) as running:
         yield running

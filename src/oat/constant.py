@@ -1,59 +1,79 @@
-"""The constant c of z² + c: which Julia set a task shows.
+"""Draws the constant c of z² + c, which decides what Julia set an image shows.
 
-Almost every c gives dust or a blot. The interesting ones lie near the border of the Mandelbrot set: there the
-orbit of c itself escapes, but not soon.
+The Julia set of most constants is either dust or one featureless blob. The interesting ones lie just outside the
+border of the Mandelbrot set: the orbit of c itself escapes, but only after some iterations.
 """
 
 import random
 
-DRAWS = 1000
-"""How many constants are tried before `FALLBACK` is taken: no viewport may hang the one who picks."""
+MAX_DRAWS = 1000
+"""Constants drawn before `FALLBACK` is returned, since a viewport may contain no interesting one."""
 
 FALLBACK = (-0.8, 0.156)
-"""A constant whose set fills the middle of the plane with spirals."""
+"""Real and imaginary part of a constant whose Julia set fills the middle of the plane with spirals."""
 
-FAR = 4.0
-"""|z|² beyond which an orbit never comes back."""
+ESCAPE_RADIUS_SQUARED = 4.0
+"""|z|² above which an orbit has escaped."""
 
-EARLIEST, LATEST = 10, 100
-"""A constant is interesting whose orbit stops at a loop index strictly between the two."""
+MIN_ESCAPE_TIME = 10
+"""Iterations, exclusive. An orbit of c that escapes earlier belongs to a Julia set that is dust."""
 
-LEFT, RIGHT, TOP = -2.0, 0.5, 1.2
-"""An interesting constant has a real part from `LEFT` to `RIGHT` and an imaginary part within ±`TOP`."""
+MAX_ITERATIONS = 100
+"""Iterations after which an orbit is taken to be bounded; the Julia set of such a c has a featureless interior."""
+
+MIN_REAL, MAX_REAL = -2.0, 0.5
+"""The range of the real part of interesting constants."""
+
+MAX_IMAGINARY = 1.2
+"""The largest absolute value of the imaginary part of interesting constants."""
 
 
-def is_interior(cx: float, cy: float) -> bool:
-    """Tell of most constants whose orbit never leaves that it doesn't, without following it.
+def in_cardioid_or_bulb(cx: float, cy: float) -> bool:
+    """Tell whether c = cx + cy·i lies in the main cardioid or the period-2 bulb of the Mandelbrot set.
 
-    They are those in the cardioid and in the disc of period 2, most of the Mandelbrot set. Source:
+    The orbits of these constants are bounded. They make up most of the set, so the test saves most of the
+    orbits that would have to be followed to the end. Source:
     https://en.wikipedia.org/wiki/Plotting_algorithms_for_the_Mandelbrot_set#Cardioid_/_bulb_checking
     """
     q = (cx - 0.25) ** 2 + cy * cy
-    return q * (q + cx - 0.25) < 0.25 * cy * cy or (cx + 1) ** 2 + cy * cy < 0.0625  # noqa: PLR2004
+    return q * (q + cx - 0.25) < 0.25 * cy * cy or (cx + 1) ** 2 + cy * cy < 0.0625  # noqa: PLR2004 (see the source)
 
 
-def escape_index(cx: float, cy: float) -> int:
-    """Return the loop index at which the orbit of c = cx + cy·i stops (|z| > 2), `LATEST` if it goes on."""
+def escape_time(cx: float, cy: float) -> int:
+    """Return the escape time of c = cx + cy·i: the first n with |zₙ| > 2, where z₀ = c and zₙ₊₁ = zₙ² + c.
+
+    It is `MAX_ITERATIONS` if the orbit has not escaped before.
+    """
     zx, zy = cx, cy
-    for index in range(LATEST):
-        if (xx := zx * zx) + (yy := zy * zy) > FAR:
-            return index
+    for n in range(MAX_ITERATIONS):
+        if (xx := zx * zx) + (yy := zy * zy) > ESCAPE_RADIUS_SQUARED:
+            return n
         zx, zy = xx - yy + cx, zx * zy + zx * zy + cy
-    return LATEST
+    return MAX_ITERATIONS
 
 
 def draw_constant(rng: random.Random, xa: float, xb: float, ya: float, yb: float) -> tuple[float, float]:
-    """Draw an interesting constant from the viewport, `FALLBACK` where none is found.
+    """Draw an interesting constant from the viewport; the same state of `rng` gives the same constant.
+
+    Args:
+        rng: the source of random numbers.
+        xa: the smallest real part.
+        xb: the largest real part; from a viewport with `xb < xa` comes `FALLBACK`.
+        ya: the smallest imaginary part.
+        yb: the largest imaginary part, as `xb`.
+
+    Returns:
+        The real and the imaginary part of c, or `FALLBACK` if `MAX_DRAWS` draws gave no interesting constant.
 
     Source: http://code.activestate.com/recipes/577120-julia-fractals/
     """
-    # Most of a viewport is outside of where they are: to draw there, and to draw again, would come to the same.
-    left, width = max(xa, LEFT), min(xb, RIGHT) - max(xa, LEFT)
-    bottom, height = max(ya, -TOP), min(yb, TOP) - max(ya, -TOP)
+    # Interesting constants fill a small part of most viewports, so draw from the intersection only.
+    left, width = max(xa, MIN_REAL), min(xb, MAX_REAL) - max(xa, MIN_REAL)
+    bottom, height = max(ya, -MAX_IMAGINARY), min(yb, MAX_IMAGINARY) - max(ya, -MAX_IMAGINARY)
     if width < 0 or height < 0:
         return FALLBACK
-    for _ in range(DRAWS):
+    for _ in range(MAX_DRAWS):
         cx, cy = left + rng.random() * width, bottom + rng.random() * height
-        if not is_interior(cx, cy) and EARLIEST < escape_index(cx, cy) < LATEST:
+        if not in_cardioid_or_bulb(cx, cy) and MIN_ESCAPE_TIME < escape_time(cx, cy) < MAX_ITERATIONS:
             return cx, cy
     return FALLBACK

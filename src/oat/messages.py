@@ -1,6 +1,6 @@
-"""The messages: a task asks for one image, a result answers it.
+"""The messages: a task requests one image, a result reports that it is stored or why it is not.
 
-Both are JSON. What comes from outside is validated here, once; whoever holds a `Task` or a `Result` can trust it.
+Both are JSON objects. The body of a message is validated here, once: every `Task` and every `Result` is valid.
 """
 
 import random
@@ -13,15 +13,20 @@ from pydantic_core import from_json
 from oat.constant import draw_constant
 from oat.settings import Limits
 
-MAX_BODY = 64 * 1024
-"""Bytes of the longest message that is read at all; a task has some 400."""
+MAX_MESSAGE_SIZE = 64 * 1024
+"""Bytes. A longer body is rejected before it is parsed; a task has about 400."""
 
 MAX_REASON = 1000
-"""Characters kept of the reason why something failed."""
+"""Characters. A longer error text is truncated: it is a column of the database and a message header."""
 
 
 class InvalidMessageError(ValueError):
-    """What arrived cannot be a message; `uuid` is the one it names, where it names one."""
+    """The body of a message is invalid.
+
+    Args:
+        reason: what is wrong with it, truncated to `MAX_REASON` characters.
+        uuid: the UUID in the message, None if it has no valid one.
+    """
 
     def __init__(self, reason: str, uuid: UUID | None = None) -> None:
         super().__init__(reason[:MAX_REASON])
@@ -29,46 +34,50 @@ class InvalidMessageError(ValueError):
 
 
 class _Message(BaseModel):
+    """What tasks and results have in common: no type conversions, no changes, and unknown fields are ignored."""
+
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
     def to_json(self) -> bytes:
-        """The body of the message."""
+        """Return the body of the message; fields that are None are left out."""
         return self.model_dump_json(exclude_none=True).encode()
 
 
-def _derived_constant(task: dict[str, Any]) -> tuple[float, float]:
-    rng = random.Random(task["uuid"].int)  # noqa: S311 (the same picture each time, not a secret)
+def _constant_from_uuid(task: dict[str, Any]) -> tuple[float, float]:
+    """Draw the constant c of a task that has none, with the UUID as seed: every attempt renders the same image."""
+    rng = random.Random(task["uuid"].int)  # noqa: S311 (a seed, not a secret)
     return draw_constant(rng, task["xa"], task["xb"], task["ya"], task["yb"])
 
 
-_M = TypeVar("_M", bound=_Message)
+_MessageT = TypeVar("_MessageT", bound=_Message)
 
 
 class Task(_Message):
-    """Asks for the Julia set of z² + c, seen through a viewport on the complex plane."""
+    """Requests an image of the Julia set of z² + c, seen through a viewport on the complex plane."""
 
     uuid: UUID
+    """Identifies the task, its record and its image."""
     width: Annotated[int, Field(ge=2)]
-    """Pixels."""
+    """Pixels, at least 2."""
     height: Annotated[int, Field(ge=2)]
-    """Pixels."""
+    """Pixels, at least 2."""
     iterations: Annotated[int, Field(ge=1)]
-    """After how many steps an orbit is taken to stay."""
+    """Maximum number of iterations of a pixel, at least 1."""
     xa: FiniteFloat
     """The real part at the left edge."""
     xb: FiniteFloat
-    """The real part at the right edge."""
+    """The real part at the right edge, not equal to `xa`."""
     ya: FiniteFloat
     """The imaginary part at the top edge."""
     yb: FiniteFloat
-    """The imaginary part at the bottom edge."""
-    cx: FiniteFloat = Field(default_factory=lambda task: _derived_constant(task)[0])
-    """The real part of c; a task without a constant gets one from its UUID, always the same."""
-    cy: FiniteFloat = Field(default_factory=lambda task: _derived_constant(task)[1])
-    """The imaginary part of c."""
+    """The imaginary part at the bottom edge, not equal to `ya`."""
+    cx: FiniteFloat = Field(default_factory=lambda task: _constant_from_uuid(task)[0])
+    """The real part of c; by default drawn from the viewport, with the UUID as seed."""
+    cy: FiniteFloat = Field(default_factory=lambda task: _constant_from_uuid(task)[1])
+    """The imaginary part of c; given if and only if `cx` is."""
 
     @model_validator(mode="after")
-    def _is_a_picture(self) -> Self:
+    def _check_viewport_and_constant(self) -> Self:
         if self.xa == self.xb or self.ya == self.yb:
             raise ValueError("the viewport is empty: xa equals xb, or ya equals yb")
         if len({"cx", "cy"} & self.model_fields_set) == 1:
@@ -77,35 +86,40 @@ class Task(_Message):
 
 
 _Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
-"""Text that every database can keep: PostgreSQL has no NUL."""
+"""Text without NUL characters, which PostgreSQL cannot store."""
 
 
 class Result(_Message):
-    """Answers a task: the image is stored, or why there is none."""
+    """Reports that the image of a task is stored, by `duration` and `checksum`; or why it is not, by `error`."""
 
     uuid: UUID
+    """The UUID of the task."""
     duration: Annotated[FiniteFloat, Field(ge=0)] | None = None
-    """Seconds spent on rendering."""
+    """Seconds spent on rendering, at least 0."""
     checksum: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """SHA-256 of the PNG file, hexadecimal."""
+    """SHA-256 of the PNG file, 64 lower-case hexadecimal digits."""
     size: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    """Bytes of the PNG file."""
+    """Size of the PNG file in bytes."""
     worker: Annotated[_Text, Field(max_length=255)] | None = None
-    """The host that rendered it."""
+    """Host name of the worker, at most 255 characters."""
     error: Annotated[_Text, Field(min_length=1, max_length=MAX_REASON)] | None = None
-    """Why there is no image."""
+    """Why there is no image, 1 to `MAX_REASON` characters."""
 
     @model_validator(mode="after")
-    def _is_an_answer(self) -> Self:
+    def _check_image_or_error(self) -> Self:
         if self.error is None and (self.duration is None or self.checksum is None):
             raise ValueError("a result has a duration and a checksum, or an error")
         return self
 
 
 def check_limits(task: Task, limits: Limits) -> None:
-    """Raise `InvalidMessageError` if `task` asks for more than `limits` allow."""
+    """Check that `task` is within `limits`.
+
+    Raises:
+        InvalidMessageError: it exceeds one of them.
+    """
     pixels = task.width * task.height
-    for what, value, limit in (
+    for quantity, value, limit in (
         ("width", task.width, limits.side),
         ("height", task.height, limits.side),
         ("width times height", pixels, limits.pixels),
@@ -113,14 +127,15 @@ def check_limits(task: Task, limits: Limits) -> None:
         ("width times height times iterations", pixels * task.iterations, limits.work),
     ):
         if value > limit:
-            raise InvalidMessageError(f"{what}: {value} is above the limit of {limit}", task.uuid)
+            raise InvalidMessageError(f"{quantity}: {value} is above the limit of {limit}", task.uuid)
 
 
 def parse_task(body: bytes | str, limits: Limits) -> Task:
-    """Return the task in `body`.
+    """Parse and validate the body of a task.
 
     Raises:
-        InvalidMessageError: it is not JSON, a field is missing, of a wrong type or out of range.
+        InvalidMessageError: it is not JSON; a field is missing, of a wrong type or out of range; or the task
+            exceeds `limits`.
     """
     task = _parse(Task, body)
     check_limits(task, limits)
@@ -128,28 +143,29 @@ def parse_task(body: bytes | str, limits: Limits) -> Task:
 
 
 def parse_result(body: bytes | str) -> Result:
-    """Return the result in `body`.
+    """Parse and validate the body of a result.
 
     Raises:
-        InvalidMessageError: it is not JSON, a field is missing, of a wrong type or out of range.
+        InvalidMessageError: it is not JSON, or a field is missing, of a wrong type or out of range.
     """
     return _parse(Result, body)
 
 
-def _parse(model: type[_M], body: bytes | str) -> _M:
-    if len(body) > MAX_BODY:
-        raise InvalidMessageError(f"the message has {len(body)} bytes, more than {MAX_BODY}")
+def _parse(model: type[_MessageT], body: bytes | str) -> _MessageT:
+    if len(body) > MAX_MESSAGE_SIZE:
+        raise InvalidMessageError(f"the message has {len(body)} bytes, more than {MAX_MESSAGE_SIZE}")
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
         reason = "; ".join(
-            ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"])))
-            for fault in error.errors(include_url=False, include_context=False, include_input=False)
+            ": ".join(filter(None, (".".join(map(str, detail["loc"])), detail["msg"])))
+            for detail in error.errors(include_url=False, include_context=False, include_input=False)
         )
-        raise InvalidMessageError(reason, _named_uuid(body)) from None
+        raise InvalidMessageError(reason, _find_uuid(body)) from None
 
 
-def _named_uuid(body: bytes | str) -> UUID | None:
+def _find_uuid(body: bytes | str) -> UUID | None:
+    """Return the UUID in the body of an invalid message, None if there is no valid one."""
     try:
         return UUID(from_json(body)["uuid"])
     except (ValueError, TypeError, LookupError, AttributeError):

@@ -1,7 +1,8 @@
-"""Settings: where the servers are, and what is allowed.
+"""Settings: the addresses of the backing services, limits, timeouts and access rules.
 
-Every setting is an environment variable `OAT_…`; the commands offer the usual ones as options too. Nothing
-set means the embedded default: no server, everything in the user's data folder.
+Every setting is an environment variable `OAT_…`, validated when it is read; the commands offer the most used ones
+as options too. Without any, the program uses the embedded broker and database in the user's data directory, and
+needs no server.
 """
 
 import re
@@ -14,68 +15,75 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class PermanentError(Exception):
-    """Something cannot be used as it was asked to; trying again would not help, the message says what would."""
+    """An error that a retry would not fix; its message is one line that says what would."""
 
 
 class SettingsError(PermanentError, ValueError):
-    """A setting has a value that cannot be used; the message says which, and what would do."""
+    """A setting has an unusable value; the message names the setting and what is expected."""
 
 
 def data_folder() -> Path:
-    """The folder of the embedded default: broker, database and images."""
+    """Return the user's data directory, where the embedded broker, database and store are."""
     return user_data_path("oat")
 
 
 class Limits(BaseSettings):
-    """What a task may ask for, as `OAT_MAX_…`."""
+    """The largest task that is accepted, as `OAT_MAX_…`."""
 
     model_config = SettingsConfigDict(env_prefix="OAT_MAX_", frozen=True)
 
     side: PositiveInt = 32_768
-    """Pixels of the longer side."""
+    """Maximum width and maximum height of an image, in pixels."""
     pixels: PositiveInt = 2**26
-    """Pixels of the whole image, 64 MiB of indices."""
+    """Maximum width times height of an image, in pixels; a worker needs one byte of memory for each."""
     iterations: PositiveInt = 1_000_000
+    """Maximum number of iterations of a pixel."""
     work: PositiveInt = 10**12
-    """Pixels times iterations: some quarter of an hour of one core, below the half hour after which RabbitMQ
-    takes an unacknowledged message away from its worker."""
+    """Maximum number of pixels times iterations. The default takes one core about a quarter of an hour; RabbitMQ
+    requeues a task that is unacknowledged for half an hour (its consumer timeout)."""
 
 
 class Settings(BaseSettings):
-    """What all services share, as `OAT_…`."""
+    """The settings that all services share, as `OAT_…`."""
 
     model_config = SettingsConfigDict(env_prefix="OAT_", frozen=True)
 
     broker_url: str = Field(default_factory=lambda: f"filesystem://{data_folder() / 'broker'}")
+    """The broker: `amqp://` or `amqps://` for RabbitMQ, `filesystem://` and a directory for the embedded one."""
     database_url: str = Field(default_factory=lambda: f"sqlite:///{data_folder() / 'oat.db'}")
+    """The database, as an SQLAlchemy URL of MariaDB, MySQL, PostgreSQL or SQLite."""
     target: str = Field(default_factory=lambda: str(data_folder() / "images"))
-    """Where the images go: a directory, or `s3://bucket/prefix`."""
+    """The store of the images: a directory, or `s3://bucket/prefix`."""
     queue_type: Literal["quorum", "classic"] = "quorum"
-    """What kind of queue to declare on RabbitMQ; classic ones are all that versions before 3.10 get."""
+    """The type of the queues declared on RabbitMQ; versions before 3.10 always get classic ones."""
     log_file: Path | None = None
+    """The file that the log is appended to; unset, it goes to standard error."""
     lease: PositiveFloat = 60.0
-    """Seconds after which an unpublished task is taken to belong to someone who died."""
+    """Seconds during which only the process that recorded a task publishes it; then any publisher may."""
     resend_after: PositiveFloat = 60.0
-    """Seconds without an answer, with empty queues or with answers to later ones, until a task is sent again."""
+    """Seconds without a result after which a published task may be lost: it is published again once the queues are
+    empty or have delivered results of later tasks. Doubled with each attempt."""
     limits: Limits = Field(default_factory=Limits)
+    """The largest task that is accepted."""
     api_token: SecretStr | None = None
-    """What a request to the gallery or the API has to show; needed on any address but the loopback."""
+    """The token a client of the gallery or the API must present; required on any address but the loopback."""
     public_reading: bool = False
-    """Whether one may look without the token."""
+    """Whether requests that only read are allowed without the token."""
     read_rate: str = "12000/minute"
-    """Requests of one address that only read."""
+    """Rate limit of an IP address for requests that only read, as `COUNT/PERIOD`."""
     write_rate: str = "600/minute"
-    """Requests of one address that change something."""
+    """Rate limit of an IP address for requests that change something, as `COUNT/PERIOD`."""
     metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """Where a service shows its metrics; unset, it doesn't."""
+    """The TCP port on which a service serves its metrics for Prometheus; unset, it serves none."""
     metrics_host: str = "127.0.0.1"
+    """The address that `metrics_port` is bound to."""
 
     @field_validator("target")
     @classmethod
-    def _absolute(cls, target: str) -> str:
+    def _make_absolute(cls, target: str) -> str:
         return target if "://" in target else str(Path(target).absolute())
 
 
 def mask_password(url: str) -> str:
-    """Return `url` with its password replaced by stars, fit for a log."""
+    """Return `url` with its password replaced by asterisks, fit for a log."""
     return re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)

@@ -1,17 +1,15 @@
+"""Chaos: faults at random moments, the same ones for the same CHAOS_SEED."""
+
 import os
 import random
-from uuid import uuid4
 
 import pytest
 
-from proxy import Proxy
-from servers import MariaDB, RabbitMQ
-from system import System
+from helpers.proxy import Proxy
+from helpers.servers import MariaDB, RabbitMQ
+from helpers.system import System
 
 SEED = os.environ.get("CHAOS_SEED") or str(random.randrange(10**6))
-
-IMPATIENT = {"OAT_LEASE": "3", "OAT_RESEND_AFTER": "3"}
-"""What is lost is sent again within seconds: with less patience, tasks are only sent more often than needed."""
 
 
 def pytest_report_header():
@@ -26,24 +24,19 @@ def rng(request):
 
 
 @pytest.fixture
-def on_servers(vhost, mariadb, tmp_path):
-    with System(tmp_path, vhost, mariadb.database(uuid4().hex[:8]), **IMPATIENT) as running:
+def settings():
+    """Lost tasks are resent within seconds; with shorter intervals, tasks are only sent more often than needed."""
+    return {"OAT_LEASE": "3", "OAT_RESEND_AFTER": "3"}
+
+
+@pytest.fixture
+def embedded(tmp_path, settings):
+    with System(tmp_path, **settings) as running:
         yield running
 
 
 @pytest.fixture
-def embedded(tmp_path):
-    with System(tmp_path, **IMPATIENT) as running:
-        yield running
-
-
-@pytest.fixture(params=["embedded", "on_servers"], ids=["embedded", "servers"])
-def system(request):
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture
-def mortal(tmp_path):
+def killable(tmp_path, settings):
     """A RabbitMQ and a MariaDB that the test may harm, and the services on them."""
     servers = []
     try:
@@ -52,7 +45,7 @@ def mortal(tmp_path):
             folder.mkdir()
             servers.append(kind(folder).start())
         rabbitmq, mariadb = servers
-        with System(tmp_path, rabbitmq.url, mariadb.database("mortal"), **IMPATIENT) as running:
+        with System(tmp_path, rabbitmq.url, mariadb.database("killable"), **settings) as running:
             yield running, rabbitmq, mariadb
     finally:
         for server in servers:

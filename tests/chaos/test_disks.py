@@ -8,8 +8,10 @@ import warnings
 
 import pytest
 
-from servers import MariaDB, wait_until
-from system import System
+from helpers.marks import embedded_and_servers
+from helpers.servers import MariaDB
+from helpers.system import System
+from helpers.waiting import wait_until
 
 NOTICED = "trying again"
 
@@ -65,13 +67,14 @@ def read_only(folder):
 
 @pytest.mark.long
 @pytest.mark.parametrize("fault", [filled, read_only])
+@embedded_and_servers
 def test_images_that_cannot_be_written_for_a_while(system, small_disk, fault):
     system.images = small_disk("images", 16)
     system.environment["OAT_TARGET"] = str(system.images)
-    services = system.steady()
+    services = system.start_with_backlog()
     with fault(system.images):
         wait_until(lambda: services["oat-worker"].log.read_text().count(NOTICED) > 3, "some attempts")
-    system.come_through(services)
+    system.assert_recovers(services)
 
 
 def test_an_embedded_database_and_broker_on_a_full_disk(tmp_path, small_disk):
@@ -80,7 +83,7 @@ def test_an_embedded_database_and_broker_on_a_full_disk(tmp_path, small_disk):
         system.images = tmp_path / "images"
         system.environment["OAT_TARGET"] = str(system.images)
         system.produce(300)
-        services = system.steady()
+        services = system.start_with_backlog()
         tracker = services["oat-tracker"]
         tracker.send_signal(signal.SIGSTOP)  # or it may be done with all results before the disk is full
         wait_until(lambda: system.queued("results") > 20, "results that wait")
@@ -89,11 +92,11 @@ def test_an_embedded_database_and_broker_on_a_full_disk(tmp_path, small_disk):
             for command in ("oat-tracker", "oat-producer"):
                 log = services[command].log
                 wait_until(lambda f=log: f.read_text().count(NOTICED) > 3, "some attempts")
-        system.come_through(services)
+        system.assert_recovers(services)
 
 
 SHARED_TABLESPACE = ("--innodb-file-per-table=0", "--innodb-autoextend-increment=1")
-"""As `provision/service.sh` sets it; `docs/architecture.md` tells what happens otherwise."""
+"""As `provision/service.sh` sets it; `docs/notebook.md` tells what happens otherwise."""
 
 
 @pytest.mark.long
@@ -103,11 +106,11 @@ def test_a_disk_too_full_for_mariadb(vhost, tmp_path, small_disk):
     try:
         with System(tmp_path, vhost, server.database("full"), OAT_LEASE="3", OAT_RESEND_AFTER="3") as system:
             system.produce(300)
-            services = system.flow(tasks=1000)
+            services = system.start_services(tasks=1000)
             wait_until(lambda: system.counts().get("done", 0) > 20, "some images")
             with filled(disk):
                 wait_until(lambda: services["oat-producer"].log.read_text().count(NOTICED) > 3, "some attempts")
-            system.come_through(services)
+            system.assert_recovers(services)
             assert server.process.poll() is None
     finally:
         server.stop()

@@ -5,37 +5,40 @@ from collections import Counter
 
 import pytest
 
-from servers import wait_until
-from system import small_tasks
+from helpers.marks import embedded_and_servers
+from helpers.tasks import small_tasks
+from helpers.waiting import wait_until
 
 
 @pytest.mark.long
+@embedded_and_servers
 def test_every_task_and_every_result_delivered_twice(system):
     system.produce(300)
-    system.double("tasks")
-    [worker] = system.flow("oat-worker").values()
+    system.duplicate("tasks")
+    [worker] = system.start_services("oat-worker").values()
     wait_until(lambda: system.queued("results") == 600, "a result for each copy")
     system.stop(worker)
-    system.double("results")
+    system.duplicate("results")
     wait_until(lambda: system.queued("results") == 1200, "twice as many")
-    system.flow("oat-worker", "oat-tracker")
+    system.start_services("oat-worker", "oat-tracker")
     assert system.finish() == 300
 
 
 @pytest.mark.long
+@embedded_and_servers
 def test_results_whose_records_come_late_or_never(system, rng):
     late, never = small_tasks(300, rng), small_tasks(300, rng)
     system.produce(1)
     system.push("tasks", [task.to_json() for task in never + late])
-    system.flow("oat-worker")
+    system.start_services("oat-worker")
     wait_until(lambda: system.queued("results") >= 590, "results")
-    [tracker] = system.flow("oat-tracker").values()
+    [tracker] = system.start_services("oat-tracker").values()
     wait_until(lambda: "processing result" in tracker.log.read_text(), "a result without a record")
     system.record(late)
     wait_until(lambda: system.queued("dead-letters") == 300, "dead letters")
-    assert system.finish(dead=300, strangers=300) == 301
-    buried = {json.loads(body)["uuid"] for body in system.dead_letters()}
-    assert buried == {str(task.uuid) for task in never}
+    assert system.finish(dead=300, orphaned=300) == 301
+    dead = {json.loads(body)["uuid"] for body in system.dead_letters()}
+    assert dead == {str(task.uuid) for task in never}
     for task in never:
         (system.images / f"{task.uuid}.png").unlink()
     system.audit(301)
@@ -57,6 +60,7 @@ def bad_messages(rng, good):
     return [rng.choice(kinds)(n) for n in range(800)]
 
 
+@embedded_and_servers
 def test_a_thousand_bad_messages_among_a_thousand_good_ones(system, rng):
     good, named = small_tasks(1000, rng), small_tasks(200, rng)
     bad_tasks = bad_messages(rng, good[0]) + [
@@ -76,12 +80,13 @@ def test_a_thousand_bad_messages_among_a_thousand_good_ones(system, rng):
     with system.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM outbox")
     system.push("results", bad_results)
-    system.flow("oat-worker", "oat-tracker")
+    system.start_services("oat-worker", "oat-tracker")
     assert system.finish(failed=200, dead=1200) == 1200
     assert Counter(system.dead_letters()) == Counter(bad_tasks + bad_results)
 
 
 @pytest.mark.long
+@embedded_and_servers
 def test_a_result_that_the_database_cannot_keep_stops_nobody(system, rng):
     """Text outside of the database's alphabet, numbers at the edge of what it holds."""
     odd = small_tasks(300, rng)
@@ -94,7 +99,7 @@ def test_a_result_that_the_database_cannot_keep_stops_nobody(system, rng):
         {"worker": "☃" * 255, "error": "💾" * 1000},
     ]
     system.push("results", [json.dumps({"uuid": str(t.uuid), **rng.choice(answers)}).encode() for t in odd])
-    system.flow("oat-worker", "oat-tracker")
+    system.start_services("oat-worker", "oat-tracker")
     assert system.finish(failed=300) == 300
 
 
@@ -108,21 +113,21 @@ def differently(channel, what):
 
 
 @pytest.mark.parametrize("what", ["queue", pytest.param("exchange", marks=pytest.mark.long)])
-def test_what_is_declared_differently_is_a_clear_error(on_servers, what):
+def test_queues_declared_differently_are_a_clear_error(on_servers, what):
     on_servers.produce(300)
     with on_servers.amqp() as connection:
         differently(connection.channel(), what)
     for command in ("oat-worker", "oat-tracker", "oat-producer"):
-        told = on_servers.call(command)
-        assert told.returncode == 1
-        assert "refuses" in told.stderr.splitlines()[-1]
-        assert "'tasks'" in told.stderr.splitlines()[-1]
-        assert "Traceback" not in told.stderr
+        done = on_servers.call(command)
+        assert done.returncode == 1
+        assert "refuses" in done.stderr.splitlines()[-1]
+        assert "'tasks'" in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
     with on_servers.amqp() as connection:
         channel = connection.channel()
         channel.queue_delete("tasks")
         channel.exchange_delete("tasks")
-    on_servers.flow("oat-worker", "oat-tracker")
+    on_servers.start_services("oat-worker", "oat-tracker")
     assert on_servers.finish() == 300
 
 
@@ -135,14 +140,17 @@ def deadlocks(system):
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
+@embedded_and_servers
 def test_producers_and_trackers_writing_thousands_of_records_at_once_never_deadlock(system):
     system.produce(1)
     before = deadlocks(system)
-    services = system.flow("oat-worker", "oat-tracker", "oat-producer")
-    services |= {f"{n}": s for n, s in enumerate(system.flow("oat-tracker", "oat-producer", tasks=250).values())}
+    services = system.start_services("oat-worker", "oat-tracker", "oat-producer")
+    services |= {
+        f"{n}": s for n, s in enumerate(system.start_services("oat-tracker", "oat-producer", tasks=250).values())
+    }
     wait_until(lambda: system.counts().get("done", 0) > 3000, "thousands of images", 200)
     system.stop(*(s for s in system.processes if "oat-producer" in s.log.name))
     assert system.finish() > 3000
     assert deadlocks(system) == before
     for service in services.values():
-        assert "not at hand" not in service.log.read_text()
+        assert "not available" not in service.log.read_text()

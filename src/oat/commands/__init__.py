@@ -1,4 +1,7 @@
-"""Commands: `oat-producer`, `oat-worker`, `oat-tracker`, and `oat` with all of them."""
+"""Commands: `oat-producer`, `oat-worker`, `oat-tracker`, and `oat` with all of them.
+
+A module has the commands of its name, `cli` the table of all; `options` declares the options that they share.
+"""
 
 from oat.commands.cli import main, producer_main, tracker_main, worker_main
 

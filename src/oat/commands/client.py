@@ -1,7 +1,7 @@
-"""The client: how a command asks the API.
+"""The client: how a command uses the API.
 
-Without `--api-url` the same API answers in this process, on the database, the broker and the store that are set:
-there is one way to do each thing.
+Without `--api-url` the same API runs in this process, on the backing services of the settings: so there is one way
+to do each thing.
 """
 
 import asyncio
@@ -9,49 +9,65 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
+import typer
 from rich.console import Console, RenderableType
 
-from oat.commands.options import make_settings
+from oat.commands.option_groups import OptionGroup, option
+from oat.commands.options import make_settings, settings_options
 from oat.settings import PermanentError, Settings
 
 BROKER_TIMEOUT = 5.0
-"""Seconds that the broker may take to be there."""
+"""Seconds to wait for the connection to the broker; without it, tasks are recorded, and published by a service."""
 
 TIMEOUT = 60.0
-"""Seconds an answer may take."""
+"""Seconds that a response may take: a large request waits for the database, a thumbnail for the store."""
+
+AS_JSON = option("as_json", Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")], False)
+
+API_URL = option(
+    "api_url",
+    Annotated[
+        str | None,
+        typer.Option(
+            envvar="OAT_API_URL",
+            help="Ask the API at this address, with the token OAT_API_TOKEN; unset, the database itself.",
+            show_default=False,
+        ),
+    ],
+)
 
 
 class ClientError(PermanentError):
-    """The API cannot be reached, or said no."""
+    """The API cannot be reached, or has returned a problem."""
 
 
 class Api:
-    """The API, wherever it is."""
+    """The API, at an address or in this process."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
-    async def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Return the answer to a request.
+    async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request and return its response.
 
         Raises:
             ClientError: there is none, or it is a problem.
         """
-        with self._faults():
+        with self._errors():
             response = await self._http.request(method, path, **options)
         self._check(response)
         return response
 
     async def lines(self, method: str, path: str) -> AsyncIterator[str]:
-        """Yield the lines of the answer to a request as they come.
+        """Send a request and yield the lines of its response as they come.
 
         Raises:
             ClientError: there is none, it is a problem, or it breaks off.
         """
-        with self._faults():
+        with self._errors():
             async with self._http.stream(method, path) as response:
                 if response.is_error:
                     await response.aread()
@@ -60,7 +76,7 @@ class Api:
                     yield line
 
     @contextmanager
-    def _faults(self) -> Iterator[None]:
+    def _errors(self) -> Iterator[None]:
         try:
             yield
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -92,33 +108,35 @@ async def _connected(api_url: str | None, settings: Settings, broker: bool) -> A
     async with httpx.AsyncClient(base_url="http://localhost", transport=transport) as http:
         if broker:
             async with backend.running():
-                await asyncio.to_thread(backend.publisher.looked.wait, BROKER_TIMEOUT)
+                await asyncio.to_thread(backend.publisher.polled.wait, BROKER_TIMEOUT)
                 yield Api(http)
         else:
             yield Api(http)
     backend.catalog.close()
-    if backend.publisher.fault:
-        raise backend.publisher.fault
+    if backend.publisher.error:
+        raise backend.publisher.error
 
 
-class Call:
-    """One command: where it asks, and how it shows the answer."""
+class Client:
+    """What a command needs to use the API: where it is, and how to print its responses.
 
-    def __init__(
-        self,
-        api_url: str | None,
-        as_json: bool = False,
-        broker_url: str | None = None,
-        database_url: str | None = None,
-        target: str | None = None,
-    ) -> None:
+    Args:
+        api_url: the address of the API; None or empty runs it in this process.
+        as_json: whether to print JSON.
+        settings: the backing services of an API in this process.
+    """
+
+    def __init__(self, api_url: str | None, as_json: bool, settings: Settings) -> None:
         self.api_url = api_url
-        self.settings = make_settings(broker_url=broker_url, database_url=database_url, target=target)
-        logging.getLogger().setLevel(logging.WARNING)
         self.as_json = as_json
+        self.settings = settings
 
     def run(self, work: Callable[[Api], Coroutine[Any, Any, None]], broker: bool = False) -> None:
-        """Do `work`; `broker` is whether it needs one."""
+        """Run `work` on the API; `broker` is whether it needs a connection to the broker.
+
+        Raises:
+            ClientError: the API cannot be reached, or has returned a problem.
+        """
 
         async def connected() -> None:
             async with _connected(self.api_url, self.settings, broker) as api:
@@ -132,3 +150,15 @@ class Call:
             print(json.dumps(data))
         else:
             Console().print(table())
+
+
+def client_options(*settings: str, as_json: bool = True) -> OptionGroup:
+    """Return the options that make a `Client`: `--api-url`, those of `settings`, and `--json` if it prints any."""
+    options = [*([AS_JSON] if as_json else []), API_URL, *settings_options(*settings).options]
+    return OptionGroup(options, _make_client)
+
+
+def _make_client(api_url: str | None, as_json: bool = False, **given: Any) -> Client:
+    settings = make_settings(**given)
+    logging.getLogger().setLevel(logging.WARNING)
+    return Client(api_url, as_json, settings)

@@ -1,9 +1,11 @@
 """Messaging: exchanges and queues, publishing with confirms, consuming with acknowledgements.
 
-The only package that knows kombu. RabbitMQ and the embedded broker, a folder of files, look the same from outside.
+The only package that knows kombu. `Broker` is the same for RabbitMQ and for the embedded broker, a folder of
+files.
 """
 
-from oat.messaging.broker import FLUSH_INTERVAL, Broker, BrokerError, Delivery
+from oat.messaging.broker import FLUSH_INTERVAL, Broker
+from oat.messaging.deliveries import Delivery
 from oat.messaging.queues import DEAD_LETTERS, QUEUES, RESULTS, TASKS
 
-__all__ = ["DEAD_LETTERS", "FLUSH_INTERVAL", "QUEUES", "RESULTS", "TASKS", "Broker", "BrokerError", "Delivery"]
+__all__ = ["DEAD_LETTERS", "FLUSH_INTERVAL", "QUEUES", "RESULTS", "TASKS", "Broker", "Delivery"]

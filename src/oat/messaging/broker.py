@@ -1,7 +1,6 @@
-"""The broker: exchanges, queues, publishing with confirms, consuming. The only module that knows kombu.
+"""The broker: one connection of a service, on which it publishes with confirms and consumes with acks.
 
-A connection belongs to one thread. That thread alone calls the methods of its `Broker`; another one may only
-`wake` it.
+A connection belongs to one thread. Only that thread calls the methods of its `Broker`; others may only `wake` it.
 """
 
 import contextlib
@@ -11,60 +10,53 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
-from itertools import takewhile
 from typing import Any
 from uuid import uuid4
 
 import amqp
 from kombu.exceptions import KombuError
 
-from oat.messaging.connection import HEARTBEAT, PERMANENT_ERRORS, READ_TIMEOUT, check_url, connect
+from oat.messaging.confirms import Confirms
+from oat.messaging.connection import (
+    PERMANENT_ERRORS,
+    READ_TIMEOUT,
+    BrokerError,
+    ConnectionLostError,
+    check_url,
+    connect,
+)
+from oat.messaging.deliveries import Acknowledgements, Delivery
 from oat.messaging.queues import DEAD_LETTERS, declare, supports_quorum_queues
 from oat.messaging.self_pipe import SelfPipe
-from oat.settings import PermanentError, Settings, mask_password
-
-POLL = 0.02
-"""Seconds between two looks into an embedded broker, which cannot call."""
-
-LONGEST_PAUSE = 15.0
-"""Seconds between two attempts to connect, once they have grown."""
+from oat.process import exponential_backoff
+from oat.settings import Settings, mask_password
 
 FLUSH_INTERVAL = 0.03
-"""Seconds between two looks at what has arrived, when it arrives all the time: one system call serves many."""
+"""Seconds between two reads of the connection, at least, while messages keep coming: one system call then reads
+and writes many."""
+
+POLL_INTERVAL = 0.02
+"""Seconds between two polls of the embedded broker's folder, at least: it cannot notify a consumer."""
+
+MIN_PAUSE, MAX_PAUSE = 0.5, 15.0
+"""Seconds between the first two attempts to connect, and between two at most: a broker that restarts takes a
+while."""
 
 CLOSE_TIMEOUT = 2.0
-"""Seconds a peer may take for each of its last two answers."""
+"""Seconds a broker may take for each of the last two replies, the confirms and the close, within the five seconds
+in which a service ends."""
 
 log = logging.getLogger(__name__)
 
 
-class BrokerError(PermanentError):
-    """The broker cannot be used as it was asked to; trying again would not help."""
-
-
-class _ConnectionLostError(Exception):
-    """The connection is of no use any more."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Delivery:
-    """A message that is ours until we settle it."""
-
-    body: bytes | str
-    tag: Any
-    redeliveries: int = 0
-    """How often it came back to a quorum queue from someone who had not settled it."""
-
-
 class Broker:
-    """One connection to the broker, made again whenever it is lost.
+    """One connection to the broker, opened again whenever it is lost.
 
     Args:
         settings: `broker_url` is `amqp[s]://user:password@host:port/vhost` or `filesystem:///folder`.
-        stopping: set by whoever wants everything to end.
-        flush_interval: seconds between two `wait`s that return, at least, unless nothing came for longer.
+        stopping: once it is set, a lost connection is not opened again.
+        flush_interval: seconds between two reads of the connection, at least, while messages keep coming.
     """
 
     def __init__(
@@ -74,31 +66,30 @@ class Broker:
         self.url = settings.broker_url
         self.stopping = stopping
         self.flush_interval = flush_interval
-        self._server = self.url.startswith("amqp")
-        self._quorum = self._server and settings.queue_type == "quorum"
+        self._is_rabbitmq = self.url.startswith("amqp")
+        self._quorum = self._is_rabbitmq and settings.queue_type == "quorum"
         self._self_pipe = SelfPipe()
-        self._returned = 0.0
+        self._received: deque[Callable[[], None]] = deque()
+        """Calls of `on_message` and `on_confirm` that the next `wait` makes."""
+        self._read_at = 0.0
+        self._heartbeat_due = 0.0
         self._connection: Any = None
         self._channel: Any = None
         self._consumers: list[str] = []
-        self._published = 0
-        self._unconfirmed: dict[int, Callable[[], None]] = {}
-        self._held: dict[int, None] = {}
-        self._settled: set[int] = set()
-        self._arrived: deque[Callable[[], None]] = deque()
-        self._heartbeat_due = 0.0
+        self._confirms = Confirms()
+        self._acknowledgements = Acknowledgements(None)
 
     def serve(self, session: Callable[[], None]) -> None:
         """Run `session` on a connection, again on a new one whenever that is lost, until it returns.
 
         Raises:
-            BrokerError: the broker refuses us, or has our queues with other properties.
+            BrokerError: the broker refuses the first connection, or has the queues with other properties.
         """
-        pause, connected_once = 0.5, False
+        pauses, connected_once = exponential_backoff(MIN_PAUSE, MAX_PAUSE), False
         while not self.stopping.is_set():
             try:
                 self._open()
-                pause, connected_once = 0.5, True
+                pauses, connected_once = exponential_backoff(MIN_PAUSE, MAX_PAUSE), True
                 session()
                 self.close()
                 return
@@ -106,131 +97,128 @@ class Broker:
                 if not connected_once:
                     raise BrokerError(f"the broker {mask_password(self.url)} refuses: {error}") from error
                 reason: Exception = error
-            except (OSError, KombuError, amqp.AMQPError, _ConnectionLostError) as error:
+            except (OSError, KombuError, amqp.AMQPError, ConnectionLostError) as error:
                 reason = error
             self._abandon()
-            verb = "lost" if connected_once else "cannot reach"
+            pause = next(pauses)
             log.warning(
                 "%s the broker %s (%s); trying again in %.1f seconds",
-                verb, mask_password(self.url), reason or type(reason).__name__, pause,
+                "lost" if connected_once else "cannot reach",
+                mask_password(self.url), reason or type(reason).__name__, pause,
             )  # fmt: skip
             self.stopping.wait(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
 
     def wake(self) -> None:
         """End the `wait` of the connection's thread; may be called from any thread or signal handler."""
         self._self_pipe.wake()
 
     def consume(self, queue: str, prefetch: int, on_message: Callable[[Delivery], None]) -> None:
-        """Have `on_message` called, from `wait`, with up to `prefetch` unsettled messages."""
+        """Consume `queue`: `wait` calls `on_message`, with up to `prefetch` messages unacknowledged at a time."""
         self._channel.basic_qos(0, prefetch, False)
 
         def deliver(message: Any) -> None:
-            if self._server:
-                self._held[message.delivery_tag] = None
+            if self._is_rabbitmq:
+                self._acknowledgements.delivered(message.delivery_tag)
             count = (message.headers or {}).get("x-delivery-count")
             delivery = Delivery(message.body, message.delivery_tag, count if isinstance(count, int) else 0)
-            self._arrived.append(partial(on_message, delivery))
+            self._received.append(partial(on_message, delivery))
 
-        # A new name each time: RabbitMQ 3.10's quorum queues mistake one that comes back for the one that left.
+        # A new tag each time: quorum queues of RabbitMQ 3.10 mistake one that is used again for the cancelled one.
         self._consumers.append(f"oat-{queue}-{uuid4()}")
         self._channel.basic_consume(queue=queue, no_ack=False, callback=deliver, consumer_tag=self._consumers[-1])
 
     def cancel(self) -> None:
-        """Take no more messages."""
+        """Stop consuming; what was delivered is still to be acknowledged or requeued."""
         while self._consumers:
-            self._channel.basic_cancel(self._consumers.pop(), **({"nowait": True} if self._server else {}))
+            self._channel.basic_cancel(self._consumers.pop(), **({"nowait": True} if self._is_rabbitmq else {}))
 
     def ack(self, delivery: Delivery) -> None:
-        """Settle `delivery`: it is done. RabbitMQ is told with the next `wait`."""
-        if self._server:
-            self._settled.add(delivery.tag)
+        """Acknowledge `delivery`: the broker may forget it. RabbitMQ is told by the next `wait`."""
+        if self._is_rabbitmq:
+            self._acknowledgements.ack(delivery.tag)
         else:
             self._channel.basic_ack(delivery.tag)
 
     def requeue(self, delivery: Delivery) -> None:
-        """Return `delivery` to its queue, for others to take."""
-        self._held.pop(delivery.tag, None)
-        self._channel.basic_reject(delivery.tag, requeue=True)
+        """Return `delivery` to its queue, for any consumer."""
+        if self._is_rabbitmq:
+            self._acknowledgements.requeue(delivery.tag)
+        else:
+            self._channel.basic_reject(delivery.tag, requeue=True)
 
-    def publish(
-        self, name: str, body: bytes | str, on_confirm: Callable[[], None], reason: str | None = None
-    ) -> None:
-        """Publish `body` into the exchange `name`; `on_confirm` is called once the broker has it safe.
+    def publish(self, exchange: str, body: bytes, on_confirm: Callable[[], None]) -> None:
+        """Publish the JSON document `body` to `exchange`; a later `wait` calls `on_confirm`, once it is stored.
 
         Args:
-            name: one of `QUEUES`.
-            body: a JSON document; for dead letters, whatever came.
-            on_confirm: called from a later `wait`.
-            reason: why it is a dead letter, sent as a header.
+            exchange: one of `QUEUES`, which also is the routing key.
+            body: what a `to_json` returned.
+            on_confirm: not called if the connection is lost before the broker's confirm.
         """
-        self._published += 1
-        self._unconfirmed[self._published] = on_confirm
-        if reason is None:
-            self._channel.publish(name, body)
-        else:
-            message = self._channel.prepare_message(
-                body,
-                content_type="application/json",
-                content_encoding="utf-8" if isinstance(body, str) else "binary",
-                headers={"reason": reason},
-                properties={"delivery_mode": 2},
-            )
-            self._channel.basic_publish(message, exchange=name, routing_key=name, mandatory=True)
+        self._confirms.published(on_confirm)
+        self._channel.publish(exchange, body)
 
-    def publish_all(self, name: str, bodies: Iterable[bytes]) -> None:
-        """Publish `bodies` and wait, once, until the broker has confirmed all of them."""
-        open_confirms = 0
+    def publish_all(self, exchange: str, bodies: Iterable[bytes]) -> None:
+        """Publish `bodies` to `exchange` and wait until the broker has confirmed all of them."""
+        unconfirmed = 0
 
         def confirmed() -> None:
-            nonlocal open_confirms
-            open_confirms -= 1
+            nonlocal unconfirmed
+            unconfirmed -= 1
 
         for body in bodies:
-            open_confirms += 1
-            self.publish(name, body, confirmed)
+            unconfirmed += 1
+            self.publish(exchange, body, confirmed)
         started = time.monotonic()
-        while open_confirms:
+        while unconfirmed:
             self.wait(1.0)
             timeout = CLOSE_TIMEOUT if self.stopping.is_set() else READ_TIMEOUT
             if time.monotonic() > started + timeout:
-                raise _ConnectionLostError(
-                    f"{open_confirms} publications were not confirmed in {timeout:g} seconds"
-                )
-
-    def wait_for_confirms(self) -> None:
-        """Before the end: wait for the confirms that are missing, but not for a broker that does not answer."""
-        deadline = time.monotonic() + CLOSE_TIMEOUT
-        while (self._unconfirmed or self._arrived) and (left := deadline - time.monotonic()) > 0:
-            self.wait(left)
+                raise ConnectionLostError(f"{unconfirmed} messages were not confirmed in {timeout:g} seconds")
 
     def dead_letter(self, body: bytes | str, reason: str, on_confirm: Callable[[], None]) -> None:
-        """Keep `body` in the dead-letter queue, for people to look at, with the `reason` as a header."""
-        self.publish(DEAD_LETTERS, body, on_confirm, reason)
+        """Publish `body`, whatever was received, to the dead-letter queue, with the `reason` as a header."""
+        message = self._channel.prepare_message(
+            body,
+            content_type="application/json",
+            content_encoding="utf-8" if isinstance(body, str) else "binary",
+            headers={"reason": reason},
+            properties={"delivery_mode": 2},
+        )
+        self._confirms.published(on_confirm)
+        self._channel.basic_publish(message, exchange=DEAD_LETTERS, routing_key=DEAD_LETTERS, mandatory=True)
+
+    def wait_for_confirms(self) -> None:
+        """Wait for the missing confirms before closing, but `CLOSE_TIMEOUT` at most."""
+        deadline = time.monotonic() + CLOSE_TIMEOUT
+        while (self._confirms or self._received) and (left := deadline - time.monotonic()) > 0:
+            self.wait(left)
 
     def size(self, queue: str) -> int:
-        """Return how many messages wait in `queue`, those in someone's hands not counted."""
+        """Return how many messages of `queue` are ready, the unacknowledged ones not counted."""
         count: int = self._channel.queue_declare(queue, passive=True).message_count
         return count
 
     def wait(self, timeout: float) -> None:
-        """Deliver what has arrived; if there is nothing, wait until there is, a `wake`, or `timeout` seconds."""
-        # What came with the answer to a question of ours is dealt with here, not in the middle of something else.
-        if not self._arrived:
-            if self._server:
-                self._wait_for_server(timeout)
+        """Call `on_message` and `on_confirm` for what was received; if nothing was, wait up to `timeout` for it.
+
+        It also returns after a `wake`. Nothing else calls these functions: what is received along with the reply
+        to a synchronous method, such as that of `size`, is kept for the next `wait`.
+        """
+        if not self._received:
+            if self._is_rabbitmq:
+                self._wait_for_rabbitmq(timeout)
             else:
                 self._poll_embedded(timeout)
-        while self._arrived:
-            self._arrived.popleft()()
+        while self._received:
+            self._received.popleft()()
 
     def close(self) -> None:
-        """Say goodbye to the broker: what we hold unsettled goes back to its queue."""
+        """Close the connection; unacknowledged deliveries return to their queue."""
         if self._connection is None:
             return
         try:
-            if self._server:
-                self._acknowledge()
+            if self._is_rabbitmq:
+                self._acknowledgements.send()
                 self._connection.connection.sock.settimeout(CLOSE_TIMEOUT)
             self._connection.close()
         except (OSError, KombuError, amqp.AMQPError):
@@ -238,77 +226,68 @@ class Broker:
         self._connection = None
 
     def _open(self) -> None:
-        self._consumers.clear()
-        self._unconfirmed.clear()
-        self._arrived.clear()
-        self._held.clear()
-        self._settled.clear()
-        self._published = 0
+        """Open a connection, declare the queues, and forget the deliveries and messages of the last connection."""
+        self._received.clear()
         self._connection = connect(self.url)
         self._channel = self._connection.channel()
+        self._consumers = []
+        self._confirms = Confirms()
+        self._acknowledgements = Acknowledgements(self._channel)
         declare(self._channel, self._quorum and supports_quorum_queues(self._connection))
-        if self._server:
+        if self._is_rabbitmq:
             self._channel.confirm_select()
             self._channel.events["basic_ack"].add(self._on_confirm)
-            self._channel.events["basic_nack"].add(self._on_refusal)
+            self._channel.events["basic_nack"].add(self._on_nack)
 
     def _abandon(self) -> None:
+        """Drop the connection without a word to the broker, which may not reply."""
         if self._connection is not None:
             self._connection.collect()
             self._connection = None
 
     def _on_confirm(self, tag: int, multiple: bool) -> None:
-        confirmed = [t for t in self._unconfirmed if t <= tag] if multiple else [tag]
-        self._arrived.extend(map(self._unconfirmed.pop, confirmed))
+        self._received.extend(self._confirms.confirmed(tag, multiple))
 
-    def _on_refusal(self, tag: int, _multiple: bool) -> None:
-        raise _ConnectionLostError(f"the broker could not take publication {tag}")
+    def _on_nack(self, tag: int, _multiple: bool) -> None:
+        raise ConnectionLostError(f"the broker could not store message {tag}")
 
-    def _acknowledge(self) -> None:
-        settled, self._settled = self._settled, set()
-        together = list(takewhile(settled.__contains__, self._held))
-        if together:
-            self._channel.basic_ack(together[-1], multiple=True)
-        for tag in settled.difference(together):
-            self._channel.basic_ack(tag)
-        for tag in settled:
-            del self._held[tag]
-
-    def _wait_for_server(self, timeout: float) -> None:
-        now = time.monotonic()
+    def _wait_for_rabbitmq(self, timeout: float) -> None:
+        connection, now = self._connection.connection, time.monotonic()
         if now >= self._heartbeat_due:
             self._connection.heartbeat_check()
-            # The server may have asked for a shorter one.
-            self._heartbeat_due = now + (self._connection.connection.heartbeat or HEARTBEAT) / 6
-        self._acknowledge()
-        connection = self._connection.connection
+            self._heartbeat_due = now + connection.heartbeat_check_interval
+        self._acknowledgements.send()
         connection.flush()
-        if not connection.has_read_ahead:
-            longest = min(timeout, self._heartbeat_due - now)
-            ready, _, _ = select.select([connection.sock, self._self_pipe], [], [], max(longest, 0))
-            time.sleep(max(0.0, self._returned + self.flush_interval - time.monotonic()) if ready else 0.0)
-            self._returned = time.monotonic()
+        if not connection.has_buffered_input:
+            timeout = min(timeout, self._heartbeat_due - now)
+            ready, _, _ = select.select([connection.sock, self._self_pipe], [], [], max(timeout, 0))
+            if ready:
+                self._pause_between_reads()
+            self._read_at = time.monotonic()
             self._self_pipe.drain()
             if connection.sock not in ready:
                 return
         try:
             connection.read(READ_TIMEOUT)
         except TimeoutError as error:
-            raise _ConnectionLostError("the broker fell silent in the middle of a frame") from error
+            raise ConnectionLostError("the broker stopped sending in the middle of a frame") from error
 
     def _poll_embedded(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         self._channel.flush()
-        self._arrived.extend(self._unconfirmed.values())
-        self._unconfirmed.clear()
+        self._received.extend(self._confirms.all_confirmed())
         while True:
-            time.sleep(max(0.0, self._returned + self.flush_interval - time.monotonic()))
+            self._pause_between_reads()
             woken = self._self_pipe.drain()
             with contextlib.suppress(TimeoutError):
                 while self._consumers:
                     self._connection.drain_events(timeout=0)
-            self._returned = time.monotonic()
-            left = deadline - self._returned
-            if woken or self._arrived or left <= 0:
+            self._read_at = time.monotonic()
+            left = deadline - self._read_at
+            if woken or self._received or left <= 0:
                 return
-            select.select([self._self_pipe], [], [], min(max(POLL, self.flush_interval), left))
+            select.select([self._self_pipe], [], [], min(max(POLL_INTERVAL, self.flush_interval), left))
+
+    def _pause_between_reads(self) -> None:
+        """Sleep until `flush_interval` has passed since the last read."""
+        time.sleep(max(0.0, self._read_at + self.flush_interval - time.monotonic()))

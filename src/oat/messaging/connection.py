@@ -1,4 +1,4 @@
-"""The connection to the broker, be it RabbitMQ or a folder: which URLs there are, and how one is opened."""
+"""The connection to the broker, RabbitMQ or the embedded one: its URLs, how it is opened, and how it fails."""
 
 import ssl
 from urllib.parse import urlsplit
@@ -7,15 +7,18 @@ import amqp
 from kombu.connection import Connection
 
 from oat.messaging import embedded, rabbitmq
-from oat.settings import SettingsError, mask_password
+from oat.settings import PermanentError, SettingsError, mask_password
 
 SCHEMES = ("amqp", "amqps", "filesystem")
 
-HEARTBEAT = 30
-"""Seconds after which two peers that hear nothing give each other up."""
+AMQPS_PORT = 5671
+"""The default port of AMQP over TLS; kombu takes 5672 for both. Source: IANA"""
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds a broker may take to accept a connection."""
 
 READ_TIMEOUT = 30.0
-"""Seconds a peer may take to answer."""
+"""Seconds a broker may take to reply, or to send the rest of a frame: as long as for a heartbeat."""
 
 PERMANENT_ERRORS = (
     amqp.AccessRefused,
@@ -24,11 +27,19 @@ PERMANENT_ERRORS = (
     amqp.ResourceLocked,
     ssl.SSLCertVerificationError,
 )
-"""What trying again does not mend."""
+"""Errors at the first connection that trying again does not mend; later they may be those of a restart."""
+
+
+class BrokerError(PermanentError):
+    """The broker cannot be used as configured; trying again would not help."""
+
+
+class ConnectionLostError(Exception):
+    """The connection cannot be used any more."""
 
 
 def check_url(url: str) -> None:
-    """Raise `SettingsError` if `url` is not one of a broker we know."""
+    """Raise `SettingsError` if `url` is not the URL of a broker."""
     parts = urlsplit(url)
     try:
         valid = parts.scheme in SCHEMES and (parts.port is None or parts.port > 0)
@@ -45,18 +56,20 @@ def connect(url: str) -> Connection:
     """Return an open connection to the broker at `url`, which `check_url` has passed.
 
     Raises:
-        OSError: nobody answers.
-        amqp.AMQPError: the broker does, and doesn't let us in.
+        OSError: the broker cannot be reached.
+        amqp.AMQPError: it refuses the connection.
     """
     if not url.startswith("amqp"):
         connection = embedded.connection(urlsplit(url).path)
         connection.connect()
         return connection
-    # Without a name to compare with, any certificate that some authority signed would do.
+    # Without a host name to verify, any certificate that a trusted authority has signed would do.
     tls = {"server_hostname": urlsplit(url).hostname} if url.startswith("amqps") else False
-    connection = Connection(url, transport=rabbitmq.Transport, heartbeat=HEARTBEAT, connect_timeout=10, ssl=tls)
+    connection = Connection(
+        url, transport=rabbitmq.Transport, heartbeat=rabbitmq.HEARTBEAT, connect_timeout=CONNECT_TIMEOUT, ssl=tls
+    )
     if tls and not connection.port:
-        connection.port = 5671
+        connection.port = AMQPS_PORT
     connection.connect()
     # py-amqp's own read_timeout does not end a read that stops in the middle of a frame.
     connection.connection.sock.settimeout(READ_TIMEOUT)

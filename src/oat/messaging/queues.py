@@ -1,4 +1,10 @@
-"""The queues: what they are called, and what the broker is told of them."""
+"""The queues: their names, the arguments they are declared with, and what becomes of dead letters.
+
+A message is dead when a service says so: the worker if it is no valid task or was redelivered too often, the
+tracker if it is no valid result or names no record. The service publishes it to the queue `dead-letters`, with the
+reason as a header (`Broker.dead_letter`), and acknowledges it. RabbitMQ counts the redeliveries
+(`Delivery.redeliveries`); by itself it dead-letters a message only beyond `DELIVERY_LIMIT`.
+"""
 
 from typing import Any
 
@@ -8,26 +14,27 @@ TASKS = "tasks"
 RESULTS = "results"
 DEAD_LETTERS = "dead-letters"
 QUEUES = (TASKS, RESULTS, DEAD_LETTERS)
-"""Each is the name of a direct exchange, of the durable queue behind it and of the routing key between them."""
+"""Each is the name of a direct exchange, of the durable queue bound to it and of the routing key between them."""
 
-OLDEST_WITH_QUORUM = (3, 10)
-"""The version of RabbitMQ from which on its quorum queues can do what we need."""
+MIN_QUORUM_VERSION = (3, 10)
+"""The oldest version of RabbitMQ whose quorum queues are used; older ones get classic queues."""
 
 DELIVERY_LIMIT = 100
-"""How often a quorum queue delivers a message before it is a dead letter: a net below the worker's own check."""
+"""How often a quorum queue redelivers a message before RabbitMQ dead-letters it; twice the worker's own limit,
+which is the one that gives a reason and a result."""
 
 
 def supports_quorum_queues(connection: Any) -> bool:
-    """Whether the RabbitMQ at the other end of `connection` has quorum queues that do."""
+    """Return whether the RabbitMQ at the other end of `connection` has the quorum queues that oat needs."""
     version = connection.connection.server_properties.get("version", "0")
-    return version_string_as_tuple(version)[:2] >= OLDEST_WITH_QUORUM
+    return version_string_as_tuple(version)[:2] >= MIN_QUORUM_VERSION
 
 
 def declare(channel: Any, quorum: bool) -> None:
-    """Have all exchanges and queues on the broker behind `channel`, as quorum queues where that is wanted.
+    """Declare all exchanges, queues and bindings on `channel`, the queues as quorum queues or as classic ones.
 
     Raises:
-        amqp.PreconditionFailed: they are there, with other properties.
+        amqp.PreconditionFailed: they exist with other properties.
     """
     for name in QUEUES:
         channel.exchange_declare(exchange=name, type="direct", durable=True, auto_delete=False)

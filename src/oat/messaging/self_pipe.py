@@ -1,11 +1,11 @@
-"""The self-pipe: has another thread's `select` return."""
+"""The self-pipe: has a `select` of another thread return."""
 
 import contextlib
 import socket
 
 
 class SelfPipe:
-    """What one thread waits for, beside its sockets, and others may `wake` it with."""
+    """A pipe from the process to itself, which a thread includes in its `select`, so that others can wake it."""
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
@@ -14,21 +14,21 @@ class SelfPipe:
         self._woken = False
 
     def fileno(self) -> int:
-        """Return what `select` looks at: it is readable once somebody has called `wake`."""
+        """Return the file descriptor for `select`: readable after `wake`."""
         return self._reader.fileno()
 
     def wake(self) -> None:
-        """Wake the thread that waits; may be called from any thread or signal handler."""
+        """Have the thread's `select` return; may be called from any thread or signal handler."""
         if not self._woken:
             self._woken = True
-            with contextlib.suppress(BlockingIOError):  # then it has enough to wake up from
+            with contextlib.suppress(BlockingIOError):  # a full pipe is readable as well
                 self._writer.send(b"\0")
 
     def drain(self) -> bool:
-        """Tell whether somebody has called `wake`, and forget it. Later calls are for the next time."""
+        """Empty the pipe and return whether `wake` has been called since the last time."""
         woken = False
         with contextlib.suppress(BlockingIOError):
             while self._reader.recv(4096):
                 woken = True
-        self._woken = False  # after the last byte: a flag without one would keep all later wakes from us
+        self._woken = False  # after the last byte: True with an empty pipe would suppress every later wake
         return woken

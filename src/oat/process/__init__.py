@@ -1,24 +1,27 @@
-"""Process: what every process needs, whatever it does.
+"""Process: what every process of the program needs, whichever service it runs.
 
-Its log, its signals, its readiness, and files that are written atomically.
+The log, the signals, the readiness notification, the backoff of retries, atomic writes of files, and the format of
+values for people.
 """
 
+from oat.process.backoff import exponential_backoff
 from oat.process.files import remove_stale_files, stale_files, temporary_name, unique_name, write_atomically
-from oat.process.formatting import moment, number, seconds, size
+from oat.process.formatting import format_duration, format_number, format_size, format_time
 from oat.process.logs import configure_logging
 from oat.process.readiness import notify_ready
-from oat.process.signals import on_signal, shut_down
+from oat.process.signals import install_signal_handlers, shut_down
 
 __all__ = [
     "configure_logging",
-    "moment",
+    "exponential_backoff",
+    "format_duration",
+    "format_number",
+    "format_size",
+    "format_time",
+    "install_signal_handlers",
     "notify_ready",
-    "number",
-    "on_signal",
     "remove_stale_files",
-    "seconds",
     "shut_down",
-    "size",
     "stale_files",
     "temporary_name",
     "unique_name",

@@ -1,10 +1,10 @@
-"""Temporary files: a file appears under its name with all of its content.
+"""Atomic writes: a file appears under its name with all of its content, or not at all.
 
-Until then it has a temporary name, which tells who writes it, so that what a killed process left behind can be
-swept away.
+It is written under a temporary name, then renamed. The temporary name contains the host and the process of the
+writer, so that a temporary file whose writer was killed is recognized as stale, and removed.
 
-Where a name misleads (two machines of one name on one network drive), a writer finds its file gone when it renames
-it, which is an error like a full disk: it writes the file again.
+Two hosts of the same name that share a network drive may remove each other's temporary files. The writer's rename
+fails then, which is an `OSError` like a full disk: the caller tries again.
 """
 
 import contextlib
@@ -17,88 +17,96 @@ from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
-LONGEST_WRITE = 3600.0
-"""Seconds after which a temporary file is taken to be left over although its writer may live: on another machine,
-or because another process has the writer's number by now."""
+STALE_AFTER = 3600.0
+"""Seconds after which a temporary file is stale even if its writer may be running: the writer is on another host,
+or another process has its PID now. No write takes that long."""
 
 _HOST = re.sub("[^A-Za-z0-9-]", "-", socket.gethostname())[:64] or "localhost"
-_me = ""
-_numbers = count()
+_process = ""  # the PID, and a random part for PIDs that are used again
+_counter = count()
 
 
-def _be_someone() -> None:
-    global _me  # noqa: PLW0603 (a forked process is someone else)
-    _me = f"{os.getpid()}-{uuid4().hex[:8]}"
+def _identify_process() -> None:
+    global _process  # noqa: PLW0603 (a forked process needs an identity of its own)
+    _process = f"{os.getpid()}-{uuid4().hex[:8]}"
 
 
-_be_someone()
+_identify_process()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_be_someone)
+    os.register_at_fork(after_in_child=_identify_process)
 
-_NAME = re.compile(r"\.(?P<host>[A-Za-z0-9-]+)\.(?P<process>(?P<pid>[1-9][0-9]{0,8})-[0-9a-f]{8})\..+")
+_TEMPORARY_NAME = re.compile(r"\.(?P<host>[A-Za-z0-9-]+)\.(?P<process>(?P<pid>[1-9][0-9]{0,8})-[0-9a-f]{8})\..+")
 
 
 def write_atomically(folder: str | os.PathLike[str], name: str, content: bytes) -> str:
-    """Write a file that appears under its name with all of its content, and return its path.
+    """Write `content` to the file `name` in `folder`, replacing an existing one, and return its path.
 
-    With the system's own calls: those of `Path` would take as long again as writing a small image.
+    It uses `os` instead of `Path`, whose overhead is as much as the time to write a small image.
 
     Raises:
-        OSError: it cannot be written; nothing is left behind.
+        OSError: it cannot be written; no temporary file is left.
     """
-    part = os.path.join(folder, temporary_name(f"{next(_numbers)}.part"))  # noqa: PTH118 (see above)
+    temporary = os.path.join(folder, temporary_name(f"{next(_counter)}.part"))  # noqa: PTH118 (see above)
     path = os.path.join(folder, name)  # noqa: PTH118 (see above)
-    file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         try:
-            left = memoryview(content)
-            while left:
-                left = left[os.write(file, left) :]
+            remaining = memoryview(content)
+            while remaining:
+                remaining = remaining[os.write(file, remaining) :]
         finally:
             os.close(file)
-        os.replace(part, path)  # noqa: PTH105 (see above)
+        os.replace(temporary, path)  # noqa: PTH105 (see above)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(part)  # noqa: PTH108 (see above)
+            os.unlink(temporary)  # noqa: PTH108 (see above)
         raise
     return path
 
 
 def unique_name() -> str:
-    """Return a name that no other call returns, in any process."""
-    return f"{_HOST}-{_me}-{next(_numbers)}"
+    """Return a name that no other call returns, in any process on any host."""
+    return f"{_HOST}-{_process}-{next(_counter)}"
 
 
 def temporary_name(name: str) -> str:
-    """Return what `name`, a file of this process alone, is called while it is written: hidden, with its writer."""
-    return f".{_HOST}.{_me}.{name}"
+    """Return the temporary name of the file `name` that this process writes: hidden, with host and process."""
+    return f".{_HOST}.{_process}.{name}"
 
 
 def remove_stale_files(folder: Path) -> None:
-    """Remove what killed processes left half written in `folder`."""
+    """Remove the stale temporary files in `folder`.
+
+    Raises:
+        OSError: `folder` cannot be read or written.
+    """
     for path in stale_files(folder):
-        path.unlink(missing_ok=True)  # another process may be sweeping as well
+        path.unlink(missing_ok=True)  # another process may remove them at the same time
 
 
 def stale_files(folder: Path) -> Iterator[Path]:
-    """Yield the temporary files in `folder` that nobody writes any more."""
+    """Yield the temporary files in `folder` whose writer is gone.
+
+    Raises:
+        OSError: `folder` cannot be read.
+    """
     with os.scandir(folder) as entries:
         for entry in entries:
-            if (match := _NAME.fullmatch(entry.name)) and not _in_use(entry.path, match):
+            if (match := _TEMPORARY_NAME.fullmatch(entry.name)) and not _is_being_written(entry.path, match):
                 yield Path(entry.path)
 
 
-def _in_use(path: str, match: re.Match[str]) -> bool:
+def _is_being_written(path: str, match: re.Match[str]) -> bool:
     if match["host"] == _HOST:
         if match["pid"] == str(os.getpid()):
-            return match["process"] == _me  # in a container, who ran before had our number
+            return match["process"] == _process  # in a new container, an earlier process may have had this PID
         try:
             os.kill(int(match["pid"]), 0)
         except ProcessLookupError:
             return False
         except PermissionError:
-            pass
+            pass  # it exists, as another user's
     try:
-        return time.time() - Path(path).stat().st_mtime < LONGEST_WRITE
+        return time.time() - Path(path).stat().st_mtime < STALE_AFTER
     except FileNotFoundError:
-        return True  # it has just got its name
+        return True  # it has just been renamed

@@ -1,29 +1,29 @@
-"""How values look to people; app.js writes them the same way."""
+"""How times, durations, sizes and numbers are formatted for people; `web/static/app.js` formats them alike."""
 
 from datetime import datetime
 
 
-def moment(value: datetime) -> str:
-    """A time, to the second."""
+def format_time(value: datetime) -> str:
+    """Format a time in UTC, to the second: "2026-01-31 12:00:00 UTC"."""
     return f"{value:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def seconds(value: float | None) -> str:
-    """A duration, in the unit that fits."""
-    if value is None:
+def format_duration(seconds: float | None) -> str:
+    """Format a duration in milliseconds, seconds or minutes, whichever fits; None is a dash."""
+    if seconds is None:
         return "–"
-    if value < 1:
-        return f"{value * 1000:.0f} ms" if value >= 0.001 else f"{value * 1000:.2f} ms"  # noqa: PLR2004
-    return f"{value:.1f} s" if value < 120 else f"{value / 60:.0f} min"  # noqa: PLR2004
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms" if seconds >= 0.001 else f"{seconds * 1000:.2f} ms"  # noqa: PLR2004
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"  # noqa: PLR2004
 
 
-def size(value: int) -> str:
-    """The size of a file."""
-    return f"{value:,} bytes" if value < 1024 else f"{value / 1024:,.0f} KiB"  # noqa: PLR2004
+def format_size(size: int) -> str:
+    """Format a size given in bytes, in bytes or KiB."""
+    return f"{size:,} bytes" if size < 1024 else f"{size / 1024:,.0f} KiB"  # noqa: PLR2004
 
 
-def number(value: float | None) -> str:
-    """A count or a rate."""
-    if value is None:
+def format_number(number: float | None) -> str:
+    """Format a count or a rate, with one decimal place if it is below 10 and not whole; None is a dash."""
+    if number is None:
         return "–"
-    return f"{value:.1f}" if 0 < value < 10 and value != int(value) else f"{value:,.0f}"  # noqa: PLR2004
+    return f"{number:.1f}" if 0 < number < 10 and number != int(number) else f"{number:,.0f}"  # noqa: PLR2004

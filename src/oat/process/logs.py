@@ -1,7 +1,7 @@
-"""The log: lines in the form of the tutorial, written to the terminal or to a file.
+"""The log: lines of date, time and message, written to standard error or to a file.
 
-A tiny task has eight lines, and a system call and a lock for each would cost as much as the rest of its way. So
-lines are written together, those of the last moment at once; a warning, and what came before it, at once.
+A small task logs eight lines, and a system call for each would cost as much as the rest of the task. So lines are
+buffered, and flushed at an interval; a warning or an error is flushed at once, with the lines before it.
 """
 
 import logging
@@ -10,15 +10,18 @@ import time
 from logging.handlers import MemoryHandler, WatchedFileHandler
 from pathlib import Path
 
-MOMENT = 0.05
-"""Seconds that a line waits for others; who is killed takes the lines of its last moment along."""
+FLUSH_INTERVAL = 0.05
+"""Seconds that a line is buffered at most: a process that is killed loses the lines of this time."""
 
-TOGETHER = 1000
-"""Lines that are not kept any longer."""
+MAX_BUFFERED_LINES = 1000
+"""Lines after which the buffer is flushed before the interval has passed, to bound its memory."""
 
 
 class _Formatter(logging.Formatter):
-    """Date, time and message, like Python's own at half the cost: the date of a second is written once."""
+    """Formats date, time and message as Python's own formatter does, in half the time.
+
+    The date and the time are formatted once a second only; the milliseconds are appended.
+    """
 
     _second, _date = -1, ""
 
@@ -30,18 +33,18 @@ class _Formatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-class _Together(MemoryHandler):
-    """Gives `target` the lines of a moment as one."""
+class _BufferedHandler(MemoryHandler):
+    """Buffers lines, and passes them to `target` as one record when a thread of its own flushes them."""
 
     def __init__(self, target: logging.Handler) -> None:
-        super().__init__(TOGETHER, logging.WARNING, target)
-        self._some = threading.Event()
-        threading.Thread(target=self._write, name="log", daemon=True).start()
+        super().__init__(MAX_BUFFERED_LINES, logging.WARNING, target)
+        self._not_empty = threading.Event()
+        threading.Thread(target=self._flush_periodically, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         super().emit(record)
-        if not self._some.is_set():
-            self._some.set()
+        if not self._not_empty.is_set():
+            self._not_empty.set()
 
     def flush(self) -> None:
         with self.lock:  # type: ignore[union-attr]  # typeshed: a handler without a lock is possible
@@ -49,24 +52,24 @@ class _Together(MemoryHandler):
             if records and self.target:
                 self.target.handle(logging.makeLogRecord({"msg": "\n".join(map(self.format, records))}))
 
-    def _write(self) -> None:
-        while self._some.wait():
-            time.sleep(MOMENT)
-            self._some.clear()
+    def _flush_periodically(self) -> None:
+        while self._not_empty.wait():
+            time.sleep(FLUSH_INTERVAL)
+            self._not_empty.clear()
             self.flush()
 
 
 def configure_logging(log_file: Path | None, level: int = logging.INFO) -> None:
-    """Send log lines in the form of the tutorial to the terminal, or to `log_file` where one is given.
+    """Write the log to `log_file`, or to standard error if it is None, from `level` on.
 
     Raises:
         OSError: `log_file` cannot be written.
     """
-    # What the lines don't show need not be found out: Python's logging HOWTO, "Optimization".
+    # Don't look up what the lines don't show: Python's logging HOWTO, "Optimization".
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None
-    handler = _Together(WatchedFileHandler(log_file) if log_file else logging.StreamHandler())
+    handler = _BufferedHandler(WatchedFileHandler(log_file) if log_file else logging.StreamHandler())
     handler.setFormatter(_Formatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("alembic", "amqp", "kombu", "numba"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for library in ("alembic", "amqp", "kombu", "numba"):
+        logging.getLogger(library).setLevel(logging.WARNING)

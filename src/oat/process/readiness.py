@@ -1,4 +1,7 @@
-"""Readiness: a service tells the service manager that it is at work, by systemd's protocol (`Type=notify`)."""
+"""Readiness: a service notifies systemd, or another service manager, that it is ready (`Type=notify`).
+
+The protocol is a datagram to the socket named by `NOTIFY_SOCKET`, see sd_notify(3).
+"""
 
 import contextlib
 import os
@@ -6,7 +9,7 @@ import socket
 
 
 def notify_ready() -> None:
-    """Tell whoever started us, if it listens, that we are connected and at work. Saying so again is harmless."""
+    """Notify the service manager, if there is one, that this service is ready; may be called repeatedly."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

@@ -1,7 +1,8 @@
-"""Signals: the first one has a service finish, a second one ends its process at once.
+"""Signals: the first SIGTERM or SIGINT shuts a service down gracefully, the second ends its process at once.
 
-A thread of its own hears them, whatever the service is waiting for, be it in the middle of a library's code. It
-also ends the process if a server that does not answer would keep it: that is a kill, and a kill loses nothing.
+A thread of its own receives them, since the main thread may be waiting in a library's code. If the main thread has
+not returned when the shutdown timeout expires, because a server does not answer, the process is ended. That is as
+safe as a SIGKILL: what was not acknowledged is delivered again, what was not committed is rolled back.
 """
 
 import logging
@@ -13,45 +14,54 @@ import time
 from collections.abc import Callable
 
 SHUTDOWN_TIMEOUT = 4.5
-"""Seconds that a service may take to finish, once no image is in hand."""
+"""Seconds that a service may take to shut down once it is not busy: more than it takes to close two connections to
+a broker that does not answer, and less than the 5 seconds that are promised."""
 
 POLL_INTERVAL = 0.1
-"""Seconds between two looks whether an image is in hand."""
+"""Seconds between two checks whether a service that shuts down is busy."""
 
 log = logging.getLogger(__name__)
 
 
-def on_signal(stop: Callable[[], None], is_busy: Callable[[], bool], code: int = 0) -> None:
-    """Have the process `shut_down`, in another thread, on the first SIGTERM or SIGINT, and end on the second."""
+def install_signal_handlers(stop: Callable[[], None], is_busy: Callable[[], bool], exit_code: int = 0) -> None:
+    """Call `shut_down`, in another thread, on the first SIGTERM or SIGINT; end the process on the second.
+
+    Must be called in the main thread. See `shut_down` for the arguments.
+    """
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.detach())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    threading.Thread(target=_listen, args=(reader, stop, is_busy, code), name="signals", daemon=True).start()
+    threading.Thread(
+        target=_receive_signals, args=(reader, stop, is_busy, exit_code), name="signals", daemon=True
+    ).start()
 
 
-def shut_down(stop: Callable[[], None], is_busy: Callable[[], bool], code: int = 0) -> None:
-    """Call `stop`, and end the process if that doesn't.
+def shut_down(stop: Callable[[], None], is_busy: Callable[[], bool], exit_code: int = 0) -> None:
+    """Call `stop`, and end the process if it is still there after `SHUTDOWN_TIMEOUT`.
 
     Args:
-        stop: has the main thread return.
-        is_busy: whether there is an image to wait for.
-        code: how the process ends if it has to be ended.
+        stop: makes the main thread return soon.
+        is_busy: tells whether an image is being rendered; the timeout starts when none is.
+        exit_code: the exit code of the process if the timeout expires.
     """
     stop()
-    end = time.monotonic() + SHUTDOWN_TIMEOUT
-    while time.monotonic() < end:
+    deadline = time.monotonic() + SHUTDOWN_TIMEOUT
+    while time.monotonic() < deadline:
         time.sleep(POLL_INTERVAL)
         if is_busy():
-            end = time.monotonic() + SHUTDOWN_TIMEOUT
-    log.warning("a server does not answer; ending all the same")
-    os._exit(code)
+            deadline = time.monotonic() + SHUTDOWN_TIMEOUT
+    log.warning("shutdown timeout: a server does not answer; exiting anyway")
+    os._exit(exit_code)
 
 
-def _listen(reader: socket.socket, stop: Callable[[], None], is_busy: Callable[[], bool], code: int) -> None:
+def _receive_signals(
+    reader: socket.socket, stop: Callable[[], None], is_busy: Callable[[], bool], exit_code: int
+) -> None:
+    """Read the numbers of the signals, a byte each, from the wakeup file descriptor."""
     number = reader.recv(1)[0]
     log.info("stopping on %s; once more ends it at once", signal.Signals(number).name)
-    threading.Thread(target=shut_down, args=(stop, is_busy, code), name="finish", daemon=True).start()
+    threading.Thread(target=shut_down, args=(stop, is_busy, exit_code), name="shutdown", daemon=True).start()
     reader.recv(1)
-    os._exit(128 + number)
+    os._exit(128 + number)  # as a shell reports a process that was killed by this signal

@@ -1,13 +1,16 @@
-"""Records: the database, with a row for each task and an outbox of those still to be published.
+"""Records: the database, with a row for each task, and the outbox of the tasks still to be published.
 
-The only package that knows SQLAlchemy. `Database` is what the services do, `Catalog` what people ask.
+The only package that knows SQLAlchemy. The services use `Database`, the gallery and the API use `Catalog`.
 """
 
 from oat.records.catalog import Catalog, ConflictError, Finished, NotFoundError
-from oat.records.database import BATCH_SIZE, Database, Record, utc_now
+from oat.records.database import Database, Record
 from oat.records.fractal import Fractal
-from oat.records.paging import CURSOR, Cursor, Page
-from oat.records.schema import DatabaseError, Status
+from oat.records.lookup import BATCH_SIZE
+from oat.records.paging import CURSOR, Cursor
+from oat.records.schema import utc_now
+from oat.records.states import Status
+from oat.records.transactions import DatabaseError
 
 __all__ = [
     "BATCH_SIZE",
@@ -20,7 +23,6 @@ __all__ = [
     "Finished",
     "Fractal",
     "NotFoundError",
-    "Page",
     "Record",
     "Status",
     "utc_now",

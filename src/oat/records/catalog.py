@@ -1,22 +1,23 @@
-"""The catalog: what people ask of the records. Lists, counts, and a person's retry or delete."""
+"""The catalog: queries of the gallery and the API about the records, and their commands to retry and delete."""
 
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from oat.messages import Task
 from oat.records import paging
-from oat.records.database import Database, utc_now
+from oat.records.database import Database
 from oat.records.fractal import Fractal
 from oat.records.paging import Cursor, Page
-from oat.records.schema import Status, fractals, outbox
+from oat.records.schema import fractals, outbox, utc_now
+from oat.records.states import Status
 
 TIMEOUT = 5.0
-"""Seconds a person waits for the database before being told that it is not at hand."""
+"""Seconds until a request gets an error because the database is not available: nobody waits much longer."""
 
 
 class NotFoundError(LookupError):
@@ -28,7 +29,7 @@ class ConflictError(Exception):
 
 
 class Finished(NamedTuple):
-    """What the statistics want to know of a task that is done or failed."""
+    """The columns that the statistics need of a record that is done or failed."""
 
     status: Status
     worker: str | None
@@ -37,7 +38,7 @@ class Finished(NamedTuple):
 
 
 class Catalog(Database):
-    """The records, for people: every method answers within seconds or raises `DatabaseError`."""
+    """The records, for requests: a method raises `DatabaseError` if the database is not available in `TIMEOUT`."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url, threading.Event(), TIMEOUT)
@@ -56,13 +57,13 @@ class Catalog(Database):
         row = self._read(lambda connection: connection.execute(query).mappings().one_or_none())
         if row is None:
             raise NotFoundError(f"there is no fractal {uuid}")
-        return Fractal.of(row)
+        return Fractal.from_row(row)
 
     def find(self, uuids: Sequence[UUID]) -> list[Fractal]:
-        """Return the records of `uuids`, in their order, those that exist."""
+        """Return the records of `uuids` that exist, in the same order."""
         query = sa.select(fractals).where(fractals.c.uuid.in_(list(map(str, uuids))))
         rows = self._read(lambda connection: connection.execute(query).mappings().all())
-        found = {row["uuid"]: Fractal.of(row) for row in rows}
+        found = {row["uuid"]: Fractal.from_row(row) for row in rows}
         return [found[str(uuid)] for uuid in uuids if str(uuid) in found]
 
     def browse(
@@ -78,37 +79,35 @@ class Catalog(Database):
         return dict.fromkeys(Status, 0) | {Status(status): count for status, count in rows}
 
     def outbox_backlog(self) -> tuple[int, datetime | None]:
-        """Return how many tasks are still to be published, and since when the oldest is."""
+        """Return how many tasks are in the outbox, and since when the oldest is."""
         query = sa.select(sa.func.count(), sa.func.min(outbox.c.created_at))
         count, oldest = self._read(lambda connection: connection.execute(query).one())
         return count, oldest
 
-    def finished(self, seconds: float, most: int) -> list[Finished]:
-        """Return what was done or failed in the last `seconds`, the `most` latest of it, latest first."""
+    def finished(self, seconds: float, limit: int) -> list[Finished]:
+        """Return the `limit` latest records that were done or failed in the last `seconds`, latest first."""
         since = utc_now() - timedelta(seconds=seconds)
         columns = (fractals.c.status, fractals.c.worker, fractals.c.created_at, fractals.c.finished_at)
         query = (
             sa.select(*columns)
             .where(fractals.c.finished_at > since)
             .order_by(fractals.c.finished_at.desc())
-            .limit(most)
+            .limit(limit)
         )
         rows = self._read(lambda connection: connection.execute(query).all())
         return [Finished(Status(row[0]), *row[1:]) for row in rows]
 
-    def news(self, since: datetime, most: int) -> list[Fractal]:
-        """Return what was recorded or finished after `since`, the `most` latest of both, oldest first."""
-        recorded = sa.select(fractals).where(
-            fractals.c.status == Status.WAITING, fractals.c.created_at > since
-        )  # fmt: skip
+    def news(self, since: datetime, limit: int) -> list[Fractal]:
+        """Return the records created or finished after `since`, the `limit` latest of each, oldest first."""
+        created = sa.select(fractals).where(fractals.c.status == Status.WAITING, fractals.c.created_at > since)
         finished = sa.select(fractals).where(fractals.c.finished_at > since)
 
         def work(connection: sa.Connection) -> list[Fractal]:
             queries = (
-                recorded.order_by(fractals.c.created_at.desc()).limit(most),
-                finished.order_by(fractals.c.finished_at.desc()).limit(most),
+                created.order_by(fractals.c.created_at.desc()).limit(limit),
+                finished.order_by(fractals.c.finished_at.desc()).limit(limit),
             )
-            return [Fractal.of(row) for query in queries for row in connection.execute(query).mappings()]
+            return [Fractal.from_row(row) for query in queries for row in connection.execute(query).mappings()]
 
         return sorted(self._read(work), key=lambda fractal: fractal.finished_at or fractal.created_at)
 
@@ -117,52 +116,53 @@ class Catalog(Database):
 
         Raises:
             NotFoundError: there is none.
-            ConflictError: its task is still on the way, and its result would find no record.
+            ConflictError: it is waiting; the result of its task would find no record.
         """
 
         def work(connection: sa.Connection) -> None:
-            ours = fractals.c.uuid == str(uuid)
-            if not connection.execute(
-                fractals.delete().where(ours, fractals.c.status != Status.WAITING)
-            ).rowcount:  # fmt: skip
-                self._explain(connection, uuid, "it is waiting to be rendered: it can be deleted afterwards")
+            finished = fractals.delete().where(fractals.c.uuid == str(uuid), fractals.c.status != Status.WAITING)
+            if not connection.execute(finished).rowcount:
+                _raise_why_not(connection, uuid, "it can be deleted once it is done or failed")
             connection.execute(outbox.delete().where(outbox.c.uuid == str(uuid)))
 
         self._run(work)
 
     def retry(self, uuid: UUID, damaged: bool = False) -> Task:
-        """Have the task `uuid` wait again, and note that it is to be published.
+        """Set the record `uuid` back to `waiting`, put its task into the outbox, and return it.
 
         Args:
-            uuid: one that has failed.
-            damaged: whether its image is missing or another one, so that it may also be done.
+            uuid: a record that has failed.
+            damaged: whether its image is missing or has another checksum, so that it may also be done.
 
         Raises:
             NotFoundError: there is no such record.
             ConflictError: it is in another state.
         """
-        moment = utc_now()
+        now = utc_now()
         states = [Status.FAILED, Status.DONE] if damaged else [Status.FAILED]
 
         def work(connection: sa.Connection) -> Task:
-            ours = fractals.c.uuid == str(uuid)
+            this = fractals.c.uuid == str(uuid)
             change = {
-                "status": Status.WAITING, "attempts": 1, "sent_at": moment, "finished_at": None, "worker": None,
+                "status": Status.WAITING, "attempts": 1, "sent_at": now, "finished_at": None, "worker": None,
                 "error": None, "duration": None, "checksum": None, "size": None,
             }  # fmt: skip
-            if not connection.execute(
-                fractals.update().where(ours, fractals.c.status.in_(states)).values(change)
-            ).rowcount:  # fmt: skip
-                self._explain(connection, uuid, "only what has failed, or has no good image, can be sent again")
+            update = fractals.update().where(this, fractals.c.status.in_(states)).values(change)
+            if not connection.execute(update).rowcount:
+                _raise_why_not(
+                    connection, uuid, "it can be retried if it failed, or its image is missing or damaged"
+                )
             connection.execute(outbox.delete().where(outbox.c.uuid == str(uuid)))
-            connection.execute(outbox.insert().values(uuid=str(uuid), created_at=moment))
-            return Fractal.of(connection.execute(sa.select(fractals).where(ours)).mappings().one()).task()
+            connection.execute(outbox.insert().values(uuid=str(uuid), created_at=now))
+            return Fractal.from_row(connection.execute(sa.select(fractals).where(this)).mappings().one()).task()
 
         return self._run(work)
 
-    def _explain(self, connection: sa.Connection, uuid: UUID, reason: str) -> None:
-        query = sa.select(fractals.c.status).where(fractals.c.uuid == str(uuid))
-        status = connection.execute(query).scalar_one_or_none()
-        if status is None:
-            raise NotFoundError(f"there is no fractal {uuid}")
-        raise ConflictError(f"fractal {uuid} is {status}; {reason}")
+
+def _raise_why_not(connection: sa.Connection, uuid: UUID, reason: str) -> NoReturn:
+    """Raise `NotFoundError` if there is no record `uuid`, else `ConflictError` with its state and `reason`."""
+    query = sa.select(fractals.c.status).where(fractals.c.uuid == str(uuid))
+    status = connection.execute(query).scalar_one_or_none()
+    if status is None:
+        raise NotFoundError(f"there is no fractal {uuid}")
+    raise ConflictError(f"fractal {uuid} is {status}; {reason}")

@@ -1,4 +1,4 @@
-"""A fractal: the record of a task, as people see it."""
+"""A fractal: the record of a task, as the API and the gallery show it."""
 
 from datetime import UTC
 from typing import Self
@@ -8,17 +8,17 @@ import sqlalchemy as sa
 from pydantic import AwareDatetime, BaseModel, Field
 
 from oat.messages import Task
-from oat.records.schema import Status
+from oat.records.states import Status
 
 
 class Fractal(BaseModel):
     """The record of a task."""
 
-    uuid: UUID
-    status: Status
+    uuid: UUID = Field(description="Identifies the task, its record and its image.")
+    status: Status = Field(description="Waiting, done or failed.")
     width: int = Field(description="Pixels across.")
     height: int = Field(description="Pixels down.")
-    iterations: int = Field(description="After how many steps an orbit is taken to stay.")
+    iterations: int = Field(description="The maximum of iterations per pixel.")
     xa: float = Field(description="The real part at the left edge.")
     xb: float = Field(description="The real part at the right edge.")
     ya: float = Field(description="The imaginary part at the top edge.")
@@ -30,21 +30,19 @@ class Fractal(BaseModel):
     size: int | None = Field(description="Bytes of the PNG file.")
     worker: str | None = Field(description="The host that rendered it.")
     error: str | None = Field(description="Why there is no image.")
-    attempts: int = Field(description="How often its task was handed to the broker.")
-    created_at: AwareDatetime
-    sent_at: AwareDatetime
-    finished_at: AwareDatetime | None
+    attempts: int = Field(description="How often its task was put into the outbox, to be published.")
+    created_at: AwareDatetime = Field(description="When it was recorded.")
+    sent_at: AwareDatetime = Field(description="When its latest attempt began.")
+    finished_at: AwareDatetime | None = Field(description="When it was done or failed.")
 
     def task(self) -> Task:
-        """The task that it is the record of."""
+        """Return the task that this is the record of."""
         return Task.model_validate(self.model_dump(include=set(Task.model_fields)))
 
     @classmethod
-    def of(cls, row: sa.RowMapping) -> Self:
-        """Read a row of the table."""
+    def from_row(cls, row: sa.RowMapping) -> Self:
+        """Return the fractal in a row of the table; its times get their time zone, UTC."""
         times = {
-            name: moment and moment.replace(tzinfo=UTC)
-            for name in ("created_at", "sent_at", "finished_at")
-            for moment in [row[name]]
+            name: row[name] and row[name].replace(tzinfo=UTC) for name in ("created_at", "sent_at", "finished_at")
         }
         return cls.model_validate({**row, **times})

@@ -1,6 +1,7 @@
 """Rendering: from a task to the bytes of its PNG file.
 
-Pure computation: the escape-time picture of a Julia set, bit for bit the same on every machine.
+Pure computation without I/O, but for the file that caches the compiled kernel. The same task gives the same
+image, bit for bit, on every machine.
 """
 
 from oat.rendering.escape_time import warm_up

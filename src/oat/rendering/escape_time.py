@@ -1,14 +1,15 @@
-"""The escape-time picture of a Julia set: what a render thread spends its time on.
+"""The escape-time algorithm: computes the palette index of each pixel of a Julia set.
 
-A point z of the complex plane follows z ← z² + c. How many steps it takes to leave the disc |z| ≤ 2
-is its colour. The numbers are, bit for bit, those of the plain Python loop
+The orbit of a point z of the complex plane is z ← z² + c, repeated. Its escape time is the number of steps until
+|z| > 2. The escape times are, bit for bit, those of the plain Python loop
 
     for n in range(iterations):
         if zr * zr + zi * zi > 4:
             break
         zr, zi = zr * zr - zi * zi + cr, zr * zi + zr * zi + ci
 
-which `kernel` takes for many pixels at once. `docs/kernel.md` tells how it became what it is.
+which the compiled `kernel` executes for many pixels at once. How it was optimized:
+`docs/explanation/kernel.md`.
 """
 
 import ctypes
@@ -23,42 +24,50 @@ from numpy.typing import NDArray
 
 from oat.messages import Task
 from oat.rendering import machine_code
-from oat.rendering.machine_code import machine_features
+from oat.rendering.machine_code import cpu_features
 
-POOL = 2048
-"""So many pixels or a few more are gathered, then finished together."""
+POOL_CAPACITY = 2048
+"""Pixels that make the kernel's pool full: 96 KiB of memory, which a processor's second-level cache can hold."""
 
-POOL_COLUMNS = 6
-"""What is kept of each, in eight bytes."""
+POOL_ARRAYS = 6
+"""Arrays of the kernel's pool, with at most 8 bytes for each pixel."""
 
 Block = tuple[int, int]
-"""What is rendered together: so many rows of so many columns, together a power of two."""
+"""Rows and columns of the pixels that the kernel puts into one vector; their product is a power of two."""
 
 Kernel = Callable[..., None]
+"""A compiled kernel; its arguments are those of `kernel._python_kernel`."""
 
 
 def palette_indices(task: Task, block: Block | None = None) -> NDArray[np.uint8]:
-    """Render a task: n modulo 32 for each pixel, n being the last loop index, 0 … iterations − 1.
+    """Render a task: return n modulo 32 for each pixel, n being the last loop index, 0 to iterations − 1.
 
-    The array has shape (height, width). It is a view of a C-contiguous one, its `base`, that has a
-    few more columns and rows, to a multiple of the block. Other threads run meanwhile.
+    The GIL is released meanwhile.
+
+    Args:
+        task: what to render.
+        block: the shape of the blocks, by default the fastest one for this machine; the result is the same.
+
+    Returns:
+        An array of shape (height, width): a view of a C-contiguous array, its `base`, whose height and width are
+        rounded up to a multiple of the block's.
     """
-    block = block or block_for(machine_features())
-    image = render(kernel(block), task, block)
+    block = block or block_for(cpu_features())
+    image = run_kernel(load_kernel(block), task, block)
     return image[: task.height, : task.width]
 
 
-def render(compiled: Kernel, task: Task, block: Block) -> NDArray[np.uint8]:
-    """Render by a kernel for blocks of this shape, up to a multiple of the block."""
+def run_kernel(kernel: Kernel, task: Task, block: Block) -> NDArray[np.uint8]:
+    """Render a task by a kernel for blocks of this shape; return the `base` that `palette_indices` describes."""
     rows, columns = block
     image = np.empty((-(-task.height // rows) * rows, -(-task.width // columns) * columns), np.uint8)
     ys, xs = (np.empty(pixels) for pixels in image.shape)
-    pool = np.empty((POOL_COLUMNS, POOL + rows * columns))
-    first = _address(pool)
-    compiled(
+    pool = np.empty((POOL_ARRAYS, POOL_CAPACITY + rows * columns))  # a last block is added to an almost full pool
+    start = _address(pool)
+    kernel(
         _address(image), *image.shape, task.height, task.width, task.iterations,
         _address(xs), _address(ys), task.xa, task.xb, task.ya, task.yb, task.cx, task.cy,
-        *range(first, first + pool.nbytes, pool.strides[0]), POOL,
+        *range(start, start + pool.nbytes, pool.strides[0]), POOL_CAPACITY,
     )  # fmt: skip
     return image
 
@@ -68,10 +77,10 @@ def _address(array: NDArray[Any]) -> int:
 
 
 def block_for(features: frozenset[str]) -> Block:
-    """Choose the block for a machine with these instruction sets (LLVM's names of them).
+    """Return the fastest block for a processor with these features (LLVM's names, see `cpu_features`).
 
-    A step is a chain of operations that wait for each other, so several registers' worth of pixels
-    are needed to keep the processor busy; but no more than its registers hold.
+    The operations of a step depend on each other. So a vector of several registers keeps the processor busy
+    while it waits for a result; but a vector must not need more registers than there are.
     """
     if "avx512f" in features:
         return 4, 8
@@ -81,23 +90,23 @@ def block_for(features: frozenset[str]) -> Block:
 
 
 def warm_up() -> None:
-    """Have the kernel ready: from its file in an instant, else compiled and put there."""
-    kernel(block_for(machine_features()))
+    """Load the kernel for this machine; it is compiled first, which takes seconds, if no cached file is valid."""
+    load_kernel(block_for(cpu_features()))
 
 
-def kernel(block: Block) -> Kernel:
-    """Return the compiled kernel for blocks of this shape; other threads asking for it wait."""
-    with _compiling:
-        return _kernel(*block)
+def load_kernel(block: Block) -> Kernel:
+    """Return the kernel for blocks of this shape. It is loaded once; other threads wait meanwhile."""
+    with _loading:
+        return _load_kernel(*block)
 
 
-_compiling = threading.Lock()
+_loading = threading.Lock()
 
 
 @cache
-def _kernel(rows: int, columns: int) -> Kernel:
+def _load_kernel(rows: int, columns: int) -> Kernel:
     def llvm_code() -> tuple[str, str]:
-        from oat.rendering.kernel import llvm_code  # noqa: PLC0415 (numba takes half a second, and is hardly ever needed)
+        from oat.rendering.kernel import llvm_code  # noqa: PLC0415 (it imports numba, which takes half a second)
 
         return llvm_code(rows, columns)
 
@@ -106,7 +115,7 @@ def _kernel(rows: int, columns: int) -> Kernel:
 
 
 def callable_at(address: int) -> Kernel:
-    """Make Python call the kernel at this address, without Python's lock."""
+    """Return a Python function that calls the kernel at this address, with the GIL released."""
     pointer, integer, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
     function = ctypes.CFUNCTYPE(
         ctypes.c_int32, pointer, pointer,
@@ -116,7 +125,7 @@ def callable_at(address: int) -> Kernel:
     )(address)  # fmt: skip
 
     def call(*arguments: object) -> None:
-        # Numba's way to call: first come a place for what is returned, and one for what is raised.
+        # Numba's calling convention: the first two arguments are pointers to the return value and to an exception.
         returned, raised = pointer(), pointer()
         function(ctypes.byref(returned), ctypes.byref(raised), *arguments)
 

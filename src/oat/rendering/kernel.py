@@ -1,16 +1,17 @@
-"""The kernel: escape counts of many pixels at once, written for numba to compile.
+"""The kernel: escape times of many pixels at once, written for numba to compile.
 
-`escape_time` tells what is to be found, this module how. Many pixels take each step together, a pixel a
-lane of a vector (see `simd`):
+`escape_time` says what is computed, this module how. A pixel is a lane of a vector (see `simd`), and all lanes
+take each step, one iteration of z ← z² + c, together:
 
-1. The picture is cut into blocks as large as a vector. Each takes its first steps by itself; most blocks
-   have left the disc by then, and are done.
-2. The pixels of the others are gathered in a pool. After each burst of steps, who left the disc leaves the
-   pool, and the rest move up: vectors are full of pixels that have still steps to take, whichever block they
-   come from.
+1. The image is divided into blocks of as many pixels as a vector has lanes. Each block takes its first steps by
+   itself; the pixels of most blocks have all escaped by then, and the block is finished.
+2. The pixels of the other blocks are appended to a pool. When it is full, its pixels take their remaining steps.
+   After every few steps it is compacted: the escaped pixels are removed, the active ones move up, so that the
+   lanes of the vectors are active, whichever blocks their pixels come from.
+3. The orbits in the pool are checked for periodicity: a periodic orbit is bounded, and needs no more steps.
 
-What is compiled uses plain memory alone, nothing of Python or numba: pointers, numbers and vectors. So
-its machine code can be kept in a file, and be called without numba.
+The compiled code uses pointers, numbers and vectors only, nothing of Python's or numba's runtime. So the machine
+code can be cached in a file, and called without numba.
 """
 
 from collections.abc import Callable
@@ -34,56 +35,62 @@ from oat.rendering.simd import (
     twice_plus,
 )
 
-BURST = 32
-"""So many steps are taken before who is out makes room for others; no more than PALETTE_SIZE."""
+COMPACTION_INTERVAL = 32
+"""Steps between two compactions of the pool, and before pixels are appended to it: after 16 it was slower by 6 to
+10 %, after 48 no faster. Not above `PALETTE_SIZE`, since a block's counters are stored as palette indices."""
 
 PERIODICITY_CHECK_AFTER = 128
-"""After so many steps, who is still inside may be going round in periodic."""
+"""Steps before the first periodicity check. Few pixels of a usual task get there, so the check costs it little."""
 
 PERIODIC = 255
-"""What stands in a pool, in the place of a number of steps, for who goes round in periodic."""
+"""The number of steps that the pool has for a pixel whose orbit is periodic; above `COMPACTION_INTERVAL`."""
 
-NO_RETURN = 3.99
-"""Where |c|² is less, who left the disc never comes back: |z² + c| ≥ 4 − |c| > 2, rounded or not."""
+C_SQUARED_LIMIT = 3.99
+"""|c|² below which no escaped orbit returns: |z| > 2 gives |z² + c| ≥ |z|² − |c| > 4 − |c| > 2. The distance to
+4 is more than rounding errors need."""
 
 _numbers, _bytes, _integers = map(types.CPointer, (types.float64, types.uint8, types.int64))
-_ARGUMENTS = (
+_SIGNATURE = (
     _bytes, *[types.int64] * 5, _numbers, _numbers, *[types.float64] * 6,
     _numbers, _numbers, _numbers, _numbers, _bytes, _integers, types.int64,
 )  # fmt: skip
-"""Those of the kernel."""
+"""The types of the kernel's arguments."""
 
-# Without numba's memory management and its ways in from Python: nothing here needs them.
+# Without numba's memory management and its entry points for Python, since nothing here needs them.
 _compiled = njit(error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def llvm_code(rows: int, columns: int) -> tuple[str, str]:
-    """Return the kernel for blocks of so many pixels in LLVM's language, and its name there."""
-    dispatcher = _compiled(_source(rows, columns))
-    dispatcher.compile(_ARGUMENTS)
+    """Return the kernel for blocks of this shape as LLVM's intermediate representation, and its name there."""
+    dispatcher = _compiled(_python_kernel(rows, columns))
+    dispatcher.compile(_SIGNATURE)
     (code,) = dispatcher.inspect_llvm().values()
-    return code, dispatcher.overloads[_ARGUMENTS].fndesc.llvm_func_name
+    return code, dispatcher.overloads[_SIGNATURE].fndesc.llvm_func_name
 
 
-def _source(rows: int, columns: int) -> Callable[..., None]:
-    """Write the kernel for blocks of so many pixels."""
+def _python_kernel(rows: int, columns: int) -> Callable[..., None]:
+    """Return the kernel for blocks of this shape as a Python function that numba can compile.
+
+    It fills `indices`, of `height` × `width` pixels: the image's, rounded up to whole blocks. `xs` and `ys` are
+    buffers for coordinates, `pool_…` those of the pool, which is full when `capacity` pixels or more are in it.
+    """
     lanes = rows * columns
 
-    def kernel(  # type: ignore[no-untyped-def]  # here and below, numba finds the types
-        image, height, width, picture_height, picture_width, iterations, xs, ys, xa, xb, ya, yb, cx, cy,
-        zr, zi, old_zr, old_zi, counted, place, capacity,
+    def kernel(  # type: ignore[no-untyped-def]  # here and below, numba infers the types
+        indices, height, width, image_height, image_width, iterations, xs, ys, xa, xb, ya, yb, cx, cy,
+        pool_zr, pool_zi, pool_saved_zr, pool_saved_zi, pool_n, pool_pixel, capacity,
     ):  # fmt: skip
-        _spread(xs, width, picture_width, xa, xb)
-        _spread(ys, height, picture_height, ya, yb)
-        # A coordinate is NaN, neither in nor out, where the viewport is wider than a float can say.
-        if not cx * cx + cy * cy < NO_RETURN or np.isnan(xs[0]) or np.isnan(ys[0]):
-            _plainly(image, height, width, iterations, xs, ys, cx, cy)
+        _fill_coordinates(xs, width, image_width, xa, xb)
+        _fill_coordinates(ys, height, image_height, ya, yb)
+        # A coordinate is NaN, neither inside nor outside, if the width of the viewport is too large for a double.
+        if not cx * cx + cy * cy < C_SQUARED_LIMIT or np.isnan(xs[0]) or np.isnan(ys[0]):
+            _render_scalar(indices, height, width, iterations, xs, ys, cx, cy)
             return
 
         cr, ci, four = doubles(cx, lanes), doubles(cy, lanes), doubles(4.0, lanes)
-        pool, size = Pool(zr, zi, old_zr, old_zi, counted, place), 0
+        pool, size = Pool(pool_zr, pool_zi, pool_saved_zr, pool_saved_zi, pool_n, pool_pixel), 0
         last = iterations - 1
-        steps = min(BURST, last)
+        steps = min(COMPACTION_INTERVAL, last)
         for y in range(0, height, rows):
             zi0 = block_rows(ys, y, lanes, rows)
             for x in range(0, width, columns):
@@ -92,7 +99,7 @@ def _source(rows: int, columns: int) -> Callable[..., None]:
                     zr2, zi2 = zr * zr, zi * zi
                     inside = zr2 + zi2 <= four
                     if not any_lane(inside):
-                        store_block(image, y * width + x, width, n, rows)
+                        store_block(indices, y * width + x, width, n, rows)
                         break
                     n = n + inside
                     zi = twice_plus(zr * zi, ci)
@@ -102,58 +109,60 @@ def _source(rows: int, columns: int) -> Callable[..., None]:
                     store(pool.zi, size, zi)
                     store(pool.n, size, n)
                     for lane in range(lanes):
-                        pool.place[size + lane] = (y + lane // columns) * width + x + lane % columns
+                        pool.pixel[size + lane] = (y + lane // columns) * width + x + lane % columns
                     size += lanes
                     if size >= capacity:
-                        _finish(pool, size, image, steps, last, cr, ci)
+                        _finish_pool(pool, size, indices, steps, last, cr, ci)
                         size = 0
-        _finish(pool, size, image, steps, last, cr, ci)
+        _finish_pool(pool, size, indices, steps, last, cr, ci)
 
     return kernel
 
 
 @_compiled
-def _spread(coordinates, size, pixels, a, b):  # type: ignore[no-untyped-def]
-    """Spread pixels from a to b; what lies beyond is at infinity, where there is nothing to do."""
+def _fill_coordinates(coordinates, size, pixels, a, b):  # type: ignore[no-untyped-def]
+    """Fill in the pixels' coordinates, from a to b; the padding is at infinity, where orbits escape at once."""
     for i in range(size):
         coordinates[i] = i * (b - a) / (pixels - 1) + a if i < pixels else np.inf
 
 
 class Pool(NamedTuple):
-    """Pixels of many blocks, all of which have taken the same number of steps."""
+    """Pixels of many blocks that have all taken the same number of steps: a structure of arrays."""
 
     zr: Any
     zi: Any
-    old_zr: Any
-    old_zi: Any
-    n: Any  # how many of the latest steps began inside, or PERIODIC
-    place: Any  # where in the picture
+    saved_zr: Any  # an earlier z of the same orbit, for the periodicity check
+    saved_zi: Any
+    n: Any  # how many of the steps since the last compaction began inside, or PERIODIC
+    pixel: Any  # its position in the array of palette indices
 
 
 @_compiled
-def _finish(pool, size, image, done, last, cr, ci):  # type: ignore[no-untyped-def]
-    """Have the pool's first `size` pixels, `done` steps on their way, take the rest up to `last`.
+def _finish_pool(pool, size, indices, done, last, cr, ci):  # type: ignore[no-untyped-def]
+    """Take the steps from `done` to `last` for the first `size` pixels of the pool, and store their indices.
 
-    An orbit that comes back, bit for bit, to a point where it was will do so for ever. So in the end, after
-    each burst, everybody compares z with an old z of its own, which is renewed ever more rarely.
+    An orbit that returns, bit for bit, to an earlier z is periodic. After every `COMPACTION_INTERVAL` steps, z
+    is compared with one saved z, which is renewed whenever the number of steps has doubled (Brent's cycle
+    detection). Source:
+    https://en.wikipedia.org/wiki/Plotting_algorithms_for_the_Mandelbrot_set#Periodicity_checking
     """
-    size = _keep(pool, size, image, False, 0, done, last)
-    look_back = PERIODICITY_CHECK_AFTER
+    size = _compact(pool, size, indices, False, 0, done, last)
+    next_save = PERIODICITY_CHECK_AFTER
     while size and done < last:
-        looking = done >= PERIODICITY_CHECK_AFTER
-        if done >= look_back:
+        check_periodicity = done >= PERIODICITY_CHECK_AFTER
+        if done >= next_save:
             for i in range(size):
-                pool.old_zr[i], pool.old_zi[i] = pool.zr[i], pool.zi[i]
-            look_back = 2 * done
-        steps = min(BURST, last - done)
-        _advance(pool, size, looking, steps, cr, ci)
-        size = _keep(pool, size, image, looking, done, steps, last)
+                pool.saved_zr[i], pool.saved_zi[i] = pool.zr[i], pool.zi[i]
+            next_save = 2 * done
+        steps = min(COMPACTION_INTERVAL, last - done)
+        _take_steps(pool, size, check_periodicity, steps, cr, ci)
+        size = _compact(pool, size, indices, check_periodicity, done, steps, last)
         done += steps
 
 
 @_compiled
-def _advance(pool, size, looking, steps, cr, ci):  # type: ignore[no-untyped-def]
-    """Take so many steps, without a look at who is out, and note n."""
+def _take_steps(pool, size, check_periodicity, steps, cr, ci):  # type: ignore[no-untyped-def]
+    """Take this number of steps for all pixels, escaped or not, and count in n the steps that began inside."""
     four, periodic = doubles(4.0, cr), counts(PERIODIC, cr)
     for i in range(0, size, lanes_of(cr)):
         zr, zi, n = load(pool.zr, i, cr), load(pool.zi, i, cr), counts(0, cr)
@@ -162,37 +171,37 @@ def _advance(pool, size, looking, steps, cr, ci):  # type: ignore[no-untyped-def
             n = n + (zr2 + zi2 <= four)
             zi = twice_plus(zr * zi, ci)
             zr = zr2 - zi2 + cr
-        if looking:
-            back = (zr == load(pool.old_zr, i, cr)) & (zi == load(pool.old_zi, i, cr))
-            n = choose(back, periodic, n)
+        if check_periodicity:
+            returned = (zr == load(pool.saved_zr, i, cr)) & (zi == load(pool.saved_zi, i, cr))
+            n = choose(returned, periodic, n)
         store(pool.zr, i, zr)
         store(pool.zi, i, zi)
         store(pool.n, i, n)
 
 
 @_compiled
-def _keep(pool, size, image, looking, done, steps, last):  # type: ignore[no-untyped-def]
-    """Put n into the picture, have those who are still inside move up, and return how many these are."""
-    kept = 0
+def _compact(pool, size, indices, check_periodicity, done, steps, last):  # type: ignore[no-untyped-def]
+    """Store the palette indices, move the active pixels to the front of the pool, and return their number."""
+    active = 0
     for i in range(size):
-        n, place = pool.n[i], pool.place[i]
-        image[place] = (last if n == PERIODIC else done + n) % PALETTE_SIZE
-        # Copied whether it stays or not, and if not, overwritten by the next: sooner done than decided.
-        pool.zr[kept], pool.zi[kept] = pool.zr[i], pool.zi[i]
-        pool.place[kept] = place
-        if looking:
-            pool.old_zr[kept], pool.old_zi[kept] = pool.old_zr[i], pool.old_zi[i]
-        kept += n == steps
-    return kept
+        n, pixel = pool.n[i], pool.pixel[i]
+        indices[pixel] = (last if n == PERIODIC else done + n) % PALETTE_SIZE
+        # Copied in any case, since a branch costs more: an inactive pixel is overwritten by the next one.
+        pool.zr[active], pool.zi[active] = pool.zr[i], pool.zi[i]
+        pool.pixel[active] = pixel
+        if check_periodicity:
+            pool.saved_zr[active], pool.saved_zi[active] = pool.saved_zr[i], pool.saved_zi[i]
+        active += n == steps
+    return active
 
 
 @_compiled
-def _plainly(image, height, width, iterations, xs, ys, cx, cy):  # type: ignore[no-untyped-def]
-    """Render pixel by pixel, step by step: the way for constants whose orbits come back from outside."""
+def _render_scalar(indices, height, width, iterations, xs, ys, cx, cy):  # type: ignore[no-untyped-def]
+    """Render pixel by pixel, step by step: for constants whose escaped orbits may return."""
     for y in range(height):
         for x in range(width):
             zr, zi, n = xs[x], ys[y], 0
-            while n < iterations - 1 and not zr * zr + zi * zi > 4:  # noqa: PLR2004 (as `escape_time` has it)
+            while n < iterations - 1 and not zr * zr + zi * zi > 4:  # noqa: PLR2004 (as in `escape_time`)
                 zr, zi = zr * zr - zi * zi + cx, zr * zi + zr * zi + cy
                 n += 1
-            image[y * width + x] = n % PALETTE_SIZE
+            indices[y * width + x] = n % PALETTE_SIZE

@@ -1,7 +1,8 @@
-"""Machine code: compiled once for this machine, and kept in a file from which LLVM loads it.
+"""Machine code: a function is compiled once for this machine, and cached in a file from which LLVM loads it.
 
-numba has a cache of its own, but to read it takes all of numba and most of a second. The file takes a few
-milliseconds. It lies in the user's cache folder (`XDG_CACHE_HOME`), named by all that its content depends on.
+numba has a cache too, but reading it takes most of a second, since it needs all of numba. This one takes
+milliseconds. The files lie in the user's cache directory (`XDG_CACHE_HOME`); their names contain a digest of all
+that the machine code depends on.
 """
 
 import hashlib
@@ -20,24 +21,31 @@ from oat.process import write_atomically
 log = logging.getLogger(__name__)
 
 _SYMBOL = "kernel"
+"""The name of the function in the object file."""
+
+_CHECKSUM_SIZE = hashlib.sha256().digest_size
+"""Bytes at the beginning of a cached file: the SHA-256 of the rest."""
 
 
 @cache
-def machine_features() -> frozenset[str]:
-    """Name the instruction sets to compile for, as LLVM calls them: "avx2", "neon".
+def cpu_features() -> frozenset[str]:
+    """Return the CPU features to compile for, by LLVM's names, as "avx2" or "neon".
 
-    They are the machine's, unless numba is told others by `NUMBA_CPU_FEATURES`.
+    They are those of this machine, unless `NUMBA_CPU_FEATURES` names others, as numba's documentation says.
     """
-    told = os.environ.get("NUMBA_CPU_FEATURES")
-    if told is not None:
-        return frozenset(name[1:] for name in told.split(",") if name.startswith("+"))
-    return frozenset(name for name, there in binding.get_host_cpu_features().items() if there)
+    configured = os.environ.get("NUMBA_CPU_FEATURES")
+    if configured is not None:
+        return frozenset(name[1:] for name in configured.split(",") if name.startswith("+"))
+    return frozenset(name for name, available in binding.get_host_cpu_features().items() if available)
 
 
 def load(name: str, sources: Iterable[Path], llvm_code: Callable[[], tuple[str, str]]) -> int:
-    """Return the address of a function, compiled from what `llvm_code` returns: code, and its name there.
+    """Load a function from the cache, or compile it and add it to the cache; return its address.
 
-    Where the file of an earlier call with the same `name` and `sources` is there, it is loaded instead.
+    Args:
+        name: the beginning of the cached file's name.
+        sources: the files that determine what `llvm_code` returns.
+        llvm_code: on a cache miss, returns LLVM's intermediate representation and the function's name there.
     """
     file = user_cache_path("oat") / f"{name}-{_digest(sources)}.o"
     code = _read(file)
@@ -52,37 +60,39 @@ def load(name: str, sources: Iterable[Path], llvm_code: Callable[[], tuple[str, 
 
 
 def _digest(sources: Iterable[Path]) -> str:
-    """Sum up what the machine code depends on."""
+    """Return a digest of all that the machine code depends on, 16 hexadecimal digits."""
     digest = hashlib.sha256()
-    machine = binding.get_process_triple(), _processor(), *sorted(machine_features()), llvmlite.__version__
+    machine = binding.get_process_triple(), _cpu_name(), *sorted(cpu_features()), llvmlite.__version__
     for part in (*map(str.encode, machine), *(source.read_bytes() for source in sources)):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()[:16]
 
 
-def _processor() -> str:
+def _cpu_name() -> str:
     return os.environ.get("NUMBA_CPU_NAME") or str(binding.get_host_cpu_name())
 
 
-def _target() -> binding.TargetMachine:
+def _target_machine() -> binding.TargetMachine:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     features = os.environ.get("NUMBA_CPU_FEATURES") or binding.get_host_cpu_features().flatten()
     return binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
-        cpu=_processor(), features=features, opt=3, jit=True
+        cpu=_cpu_name(), features=features, opt=3, jit=True
     )
 
 
 def _compile(code: str, function: str) -> bytes:
+    """Compile LLVM's intermediate representation to an object file, with `function` as `_SYMBOL`."""
     module = binding.parse_assembly(code)
     module.get_function(function).name = _SYMBOL
-    machine_code: bytes = _target().emit_object(module)
-    return machine_code
+    object_file: bytes = _target_machine().emit_object(module)
+    return object_file
 
 
-def _link(code: bytes) -> int:
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
-    engine.add_object_file(binding.ObjectFileRef.from_data(code))
+def _link(object_file: bytes) -> int:
+    """Load an object file into this process and return the address of its function."""
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _target_machine())
+    engine.add_object_file(binding.ObjectFileRef.from_data(object_file))
     engine.finalize_object()
     _engines.append(engine)
     address: int = engine.get_function_address(_SYMBOL)
@@ -90,16 +100,16 @@ def _link(code: bytes) -> int:
 
 
 _engines: list[binding.ExecutionEngine] = []
-"""What is loaded goes with its engine."""
+"""The engines of all loaded functions, referenced because an engine frees its code when it is collected."""
 
 
 def _read(file: Path) -> bytes | None:
-    """Return what `_write` wrote, None where there is no such file, or a damaged one."""
+    """Return the object file that `_write` wrote, None if the file is missing or damaged."""
     try:
         content = file.read_bytes()
     except OSError:
         return None
-    checksum, code = content[:32], content[32:]
+    checksum, code = content[:_CHECKSUM_SIZE], content[_CHECKSUM_SIZE:]
     return code if hashlib.sha256(code).digest() == checksum else None
 
 

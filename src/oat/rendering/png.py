@@ -1,4 +1,4 @@
-"""Rendering: from a task to the bytes of its PNG file."""
+"""The PNG file of a task: 8 bits a pixel, with a palette."""
 
 import io
 
@@ -10,24 +10,24 @@ from oat.messages import Task
 from oat.rendering.escape_time import palette_indices
 from oat.rendering.palette import PALETTE
 
-LEVEL = 3
-"""zlib's effort: the fastest whose files stay below those of RGB at Pillow's defaults."""
+COMPRESSION_LEVEL = 3
+"""zlib's level, 0 to 9: the fastest whose files stay smaller than RGB files with Pillow's default."""
 
 
 def render_png(task: Task) -> bytes:
-    """Render `task` and return its 8-bit palette PNG file."""
+    """Render `task` and return the content of its PNG file."""
     return encode_png(palette_indices(task))
 
 
 def encode_png(indices: NDArray[np.uint8]) -> bytes:
-    """Return the PNG file of what `palette_indices` returned.
+    """Encode an array that `palette_indices` returned, of shape (height, width), as a PNG file.
 
-    Pillow reads the pixels where the kernel wrote them. Both let other threads run.
+    Pillow reads the pixels from the kernel's buffer, without a copy, and releases the GIL while it encodes.
     """
     height, width = indices.shape
-    padded = indices.base  # rows as long as the kernel's blocks want them
-    image = Image.frombuffer("P", (width, height), padded, "raw", "P", indices.strides[0], 1)  # type: ignore[arg-type]
+    buffer = indices.base  # its rows are as long as `strides` says, a multiple of the block's
+    image = Image.frombuffer("P", (width, height), buffer, "raw", "P", indices.strides[0], 1)  # type: ignore[arg-type]
     image.putpalette(PALETTE)
     file = io.BytesIO()
-    image.save(file, "PNG", compress_level=LEVEL)
+    image.save(file, "PNG", compress_level=COMPRESSION_LEVEL)
     return file.getvalue()

@@ -1,7 +1,7 @@
 """The audit: do records, images and queues add up?
 
-What is under way (tasks that wait, messages in queues, files being written) is counted, and is no problem. It may
-run beside the services: a record is there before its image, and an image before its record is done.
+What is in flight (waiting tasks, messages in queues, files being written) is counted, and is no problem. An audit
+may run beside the services: a record is there before its image, and an image before its record is done.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ from oat.records import BATCH_SIZE, Database, Record, Status, utc_now
 from oat.settings import Settings
 from oat.storage import Store
 
-MOST_NAMED = 1000
-"""How many cases of one problem are listed; all are counted."""
+MAX_CASES = 1000
+"""Cases of one problem that are listed, so that a report stays readable; all are counted."""
 
 READERS = 8
-"""Images read at once: an object store takes its time for each."""
+"""Threads that read images: an object store takes milliseconds for each, and reads many at the same time."""
 
 
 class Problem(StrEnum):
@@ -45,10 +45,10 @@ class Problem(StrEnum):
 ADVICE = {
     Problem.IMAGE_MISSING: "done, but the image is missing: restore the file, or have it made again (oat retry)",
     Problem.IMAGE_DIFFERS: "done, but the image has another checksum: have it made again (oat retry)",
-    Problem.NO_REASON: "failed without a reason: look into the logs of the workers, and send it again (oat retry)",
-    Problem.RESULT_LOST: "failed, but the image is there: send it again (oat retry)",
-    Problem.UNPUBLISHED: "recorded long ago and never sent: start a tracker (oat-tracker), which sends it",
-    Problem.UNANSWERED: "sent long ago, unanswered, in no queue: start a tracker (oat-tracker), it sends it again",
+    Problem.NO_REASON: "failed without a reason: look into the logs of the workers, and resend it (oat retry)",
+    Problem.RESULT_LOST: "failed, but the image is there: resend it (oat retry)",
+    Problem.UNPUBLISHED: "recorded long ago and never published: start a tracker (oat-tracker), which does it",
+    Problem.UNANSWERED: "published long ago, no result, in no queue: start a tracker (oat-tracker), it resends it",
     Problem.ORPHANED_IMAGE: "an image without a record: delete it, or see whether it belongs to another database",
     Problem.ORPHANED_OUTBOX_ROW: "a task to be published that has no record: delete it from the table outbox",
     Problem.STALE_TEMPORARY_FILE: "a killed worker's temporary file: delete it, or start a worker on that machine",
@@ -63,38 +63,40 @@ class Report(BaseModel):
     images: int = 0
     unpublished: int = Field(0, description="Tasks still to be published.")
     queues: dict[str, int] = Field(
-        {}, description="Messages that wait in each queue, those in someone's hands not counted."
+        {}, description="Messages ready in each queue, unacknowledged ones not counted."
     )
     problems: dict[Problem, int] = Field({}, description="How many cases there are of each problem.")
     cases: dict[Problem, list[str]] = Field(
-        {}, description=f"Their UUIDs or file names, {MOST_NAMED} of each problem at most."
+        {}, description=f"Their UUIDs or file names, {MAX_CASES} of each problem at most."
     )
 
     def add(self, problem: Problem, name: str) -> None:
-        """Note that `name` has `problem`."""
+        """Count a case of `problem`, and list its `name`."""
         self.problems[problem] = self.problems.get(problem, 0) + 1
         cases = self.cases.setdefault(problem, [])
-        if len(cases) < MOST_NAMED:
+        if len(cases) < MAX_CASES:
             cases.append(name)
 
 
 class Step(BaseModel):
-    """How far an audit is."""
+    """The progress of an audit."""
 
     compared: int
-    records: int = Field(description="Of how many.")
+    records: int = Field(description="How many there are to compare.")
     report: Report | None = Field(None, description="What it has found; only in its last step.")
 
 
-def judge(record: Record, image: str | None, quiet: bool, now: datetime, settings: Settings) -> Problem | None:
-    """Return what is wrong with `record`, None if nothing.
+def judge(
+    record: Record, image: str | None, queues_empty: bool, now: datetime, settings: Settings
+) -> Problem | None:
+    """Return the problem that `record` has, None if it has none.
 
     Args:
-        record: what the database knows.
+        record: the row of the database.
         image: the checksum of its image, None if there is no image.
-        quiet: whether no message waits in the queues.
+        queues_empty: whether no task and no result waits in a queue.
         now: in UTC, without a time zone, as in the records.
-        settings: how long a task may be unpublished, and how long unanswered.
+        settings: `lease` and `resend_after`, after twice which a task is overdue.
     """
     problem: Problem | None = None
     match record.status:
@@ -104,11 +106,11 @@ def judge(record: Record, image: str | None, quiet: bool, now: datetime, setting
             problem = Problem.IMAGE_DIFFERS
         case Status.FAILED if not record.error:
             problem = Problem.NO_REASON
-        case Status.FAILED if image is not None and quiet:
+        case Status.FAILED if image is not None and queues_empty:
             problem = Problem.RESULT_LOST
         case Status.WAITING if record.unpublished and _is_overdue(record, settings.lease, now):
             problem = Problem.UNPUBLISHED
-        case Status.WAITING if not record.unpublished and quiet:
+        case Status.WAITING if not record.unpublished and queues_empty:
             timeout = settings.resend_after * 2 ** (record.attempts - 1)
             problem = Problem.UNANSWERED if _is_overdue(record, timeout, now) else None
     return problem
@@ -119,7 +121,7 @@ def _is_overdue(record: Record, timeout: float, now: datetime) -> bool:
 
 
 def run_audit(settings: Settings) -> Iterator[Step]:
-    """Compare everything at the addresses that `settings` name; waits for servers that are not at hand."""
+    """Compare everything at the addresses in `settings`; waits for servers that cannot be reached."""
     queues: dict[str, int] = {}
     broker = Broker(settings, threading.Event())
     database = Database(settings.database_url, threading.Event())
@@ -133,10 +135,10 @@ def compare(settings: Settings, database: Database, store: Store, queues: Mappin
     """Compare the records with the images and the queues, in batches.
 
     Args:
-        settings: how long a task may be unpublished, and how long unanswered.
+        settings: `lease` and `resend_after`, after twice which a task is overdue.
         database: the records.
         store: the images.
-        queues: messages in each queue, looked up before.
+        queues: messages ready in each queue, counted before the call.
     """
     report = Report(queues=dict(queues))
     total, compared = database.count(), 0
@@ -153,14 +155,14 @@ def compare(settings: Settings, database: Database, store: Store, queues: Mappin
                 report.add(Problem.ORPHANED_IMAGE, str(each))
         yield Step(compared=0, records=total)
     states: Counter[Status] = Counter()
-    quiet = queues[TASKS] == queues[RESULTS] == 0
+    queues_empty = queues[TASKS] == queues[RESULTS] == 0
     after: UUID | None = None
     while records := database.page(after):
         now = utc_now()
         for record, image in zip(records, _checksums(store, records), strict=True):
             states[record.status] += 1
             report.unpublished += record.unpublished
-            if problem := judge(record, image, quiet, now, settings):
+            if problem := judge(record, image, queues_empty, now, settings):
                 report.add(problem, str(record.uuid))
         after = records[-1].uuid
         compared += len(records)

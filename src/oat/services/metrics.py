@@ -1,4 +1,4 @@
-"""The metrics of the services, for Prometheus: what each has done since its start."""
+"""The metrics for Prometheus: what the services of this process have done since its start."""
 
 from prometheus_client import Counter, Histogram, start_http_server
 
@@ -16,10 +16,10 @@ RESENT = Counter("oat_tasks_resent", "Tasks without a result that were published
 
 
 def serve_metrics(settings: Settings) -> None:
-    """Show the metrics of this process at `/metrics`, if a port is set for them.
+    """Serve the metrics of this process at `/metrics`, if a port is set for them.
 
     Raises:
-        SettingsError: the port cannot be had.
+        SettingsError: the port cannot be bound.
     """
     if settings.metrics_port is None:
         return

@@ -11,14 +11,14 @@ from oat.messaging import DEAD_LETTERS, RESULTS, TASKS
 from oat.records import Finished, Status
 
 WINDOW = 60.0
-"""Seconds that the rates look back."""
+"""Seconds over which the rates are averaged: long enough for slow images, short enough to show a change."""
 
 SAMPLE = 500
-"""Finished tasks that the rates look at, at most: a busy minute has tens of thousands."""
+"""Latest finished tasks of which the rates are made, at most: a busy minute has tens of thousands."""
 
 
 class Worker(BaseModel):
-    """A worker that answered lately."""
+    """A worker whose results came in the last minute."""
 
     name: str = Field(description="Its host.")
     images_per_second: float
@@ -26,7 +26,7 @@ class Worker(BaseModel):
 
 
 class Statistics(BaseModel):
-    """How the system is doing."""
+    """The state of the system: counts, rates and warnings."""
 
     at: AwareDatetime
     waiting: int = Field(description="Recorded and not yet done or failed.")
@@ -35,7 +35,7 @@ class Statistics(BaseModel):
     unpublished: int = Field(description="Of the waiting ones: still to be published.")
     queued: int | None = Field(description="Of the waiting ones: in the queue of tasks; null without a broker.")
     unacknowledged: int | None = Field(
-        description="Of the waiting ones: with a worker or the tracker; null without a broker."
+        description="Of the waiting ones: with a worker, or the result with a tracker; null without a broker."
     )
     results: int | None = Field(description="Results in their queue; null without a broker.")
     dead_letters: int | None = Field(description="Messages that could not be understood; null without a broker.")
@@ -55,13 +55,13 @@ def summarise(
     lease: float,
     now: datetime,
 ) -> Statistics:
-    """Make the statistics of what was looked up.
+    """Return the statistics of what was counted.
 
     Args:
         counts: how many records there are of each state.
         unpublished: how many tasks are still to be published, and since when the oldest is.
         finished: the latest of the last `WINDOW` seconds, at most `SAMPLE`, latest first.
-        queues: messages in each queue, those in someone's hands not counted; None without a broker.
+        queues: messages ready in each queue, unacknowledged ones not counted; None without a broker.
         lease: seconds after which an unpublished task is overdue.
         now: UTC, without a time zone, like the times of the records.
     """
@@ -69,9 +69,7 @@ def summarise(
     if len(finished) == SAMPLE:  # the sample does not reach back that far
         span = max(0.001, (now - finished[-1].finished_at).total_seconds())
     done = [each for each in finished if each.status == Status.DONE]
-    took = sorted((each.finished_at - each.created_at).total_seconds() for each in done)
-    images = Counter(each.worker for each in done)
-    last_seen = {each.worker: each.finished_at for each in reversed(finished) if each.worker}
+    durations = sorted((each.finished_at - each.created_at).total_seconds() for each in done)
     known = min(unpublished[0], counts[Status.WAITING])
     queued = results = dead_letters = unacknowledged = None
     if queues is not None:
@@ -89,22 +87,34 @@ def summarise(
         dead_letters=dead_letters,
         done_per_minute=len(done) / span * 60,
         failed_per_minute=(len(finished) - len(done)) / span * 60,
-        p50=_percentile(took, 0.5),
-        p95=_percentile(took, 0.95),
-        workers=[
-            Worker(name=name, images_per_second=images[name] / span, last_seen=seen.replace(tzinfo=UTC))
-            for name, seen in sorted(last_seen.items())
-        ],
+        p50=_percentile(durations, 0.5),
+        p95=_percentile(durations, 0.95),
+        workers=_workers(finished, span),
         warnings=[],
     )
     overdue = unpublished[1] is not None and unpublished[1] < now - timedelta(seconds=2 * lease)
     return statistics.model_copy(update={"warnings": stuck(statistics, overdue)})
 
 
+def _workers(finished: Sequence[Finished], span: float) -> list[Worker]:
+    """Return the workers of the tasks that were `finished` (latest first) in the last `span` seconds, by name."""
+    images = Counter(each.worker for each in finished if each.status == Status.DONE)
+    last_seen = {each.worker: each.finished_at for each in reversed(finished) if each.worker}
+    return [
+        Worker(name=name, images_per_second=images[name] / span, last_seen=seen.replace(tzinfo=UTC))
+        for name, seen in sorted(last_seen.items())
+    ]
+
+
 def stuck(now: Statistics, overdue: bool) -> list[str]:
-    """Say what seems to be stuck; `overdue` is whether a task should have been published long ago."""
+    """Return a warning for everything that seems to be stuck.
+
+    Args:
+        now: the statistics.
+        overdue: whether a task has been unpublished for more than twice the lease.
+    """
     idle = not now.done_per_minute and not now.failed_per_minute
-    complaints = (
+    warnings = (
         (now.queued is None, "The broker cannot be reached: tasks are recorded and wait to be sent."),
         (
             overdue,
@@ -119,7 +129,7 @@ def stuck(now: Statistics, overdue: bool) -> list[str]:
         (idle and bool(now.results), "Results are queued and none was taken for a minute: is a tracker running?"),
         (bool(now.dead_letters), "There are dead letters: messages that could not be understood."),
     )
-    return [words for applies, words in complaints if applies]
+    return [warning for applies, warning in warnings if applies]
 
 
 def _percentile(ordered: Sequence[float], part: float) -> float | None:

@@ -1,88 +1,83 @@
-"""The tracker: takes results and updates the records; sees to it that no task is forgotten."""
+"""The tracker: takes results and updates the records; has tasks resent that were lost."""
 
 import logging
-import threading
 import time
 from dataclasses import dataclass
 
 from oat.messages import InvalidMessageError, Result, parse_result
-from oat.messaging import RESULTS, TASKS, Broker, Delivery
+from oat.messaging import RESULTS, TASKS, Delivery
 from oat.process import notify_ready
-from oat.records import Database
 from oat.services import metrics, outbox
+from oat.services.service import RecordingService
 from oat.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
-"""Results applied in one transaction at most."""
+PREFETCH = 500
+"""Results delivered before one is acknowledged, and so the largest batch of one transaction."""
 
-ENOUGH = 50
-"""Results that make a transaction worth its while: of fewer, each costs much more."""
+EFFICIENT_BATCH = 50
+"""Results that make a transaction worth its cost: of fewer, each costs much more."""
 
-SHORTEST, LONGEST = 0.03, 0.3
-"""Seconds between two transactions, at least, while results keep coming; as many as bring `ENOUGH` of them."""
+MIN_FLUSH_INTERVAL, MAX_FLUSH_INTERVAL = 0.03, 0.3
+"""Seconds between two transactions while results keep coming: as many as bring `EFFICIENT_BATCH` of them."""
 
-FOR_FEW = 0.1
-"""Seconds between two transactions where `LONGEST` would not bring `ENOUGH`."""
+SLOW_FLUSH_INTERVAL = 0.1
+"""Seconds between two transactions where `MAX_FLUSH_INTERVAL` would not bring `EFFICIENT_BATCH` results."""
 
-TRIES = 5
-"""How often a result without a record is tried, a second apart, before it is a dead letter."""
+MAX_ATTEMPTS = 5
+"""Attempts to apply a result that has no record, before it is dead-lettered."""
+
+RETRY_DELAY = 1.0
+"""Seconds between two attempts to apply a result that has no record."""
+
+RECONCILE_INTERVAL = 5.0
+"""Seconds between two searches for lost and for overdue tasks, at most."""
+
+POLL_TIMEOUT = 1.0
+"""Seconds to wait for results before looking for what else is due."""
 
 
 @dataclass
-class _Held:
-    """A result in our hands."""
+class _Received:
+    """An unacknowledged result."""
 
     delivery: Delivery
     result: Result
-    tries: int = 0
+    attempts: int = 0
 
 
 def next_flush_interval(results: int, seconds: float) -> float:
     """Return the seconds until the next transaction, when `results` came in the last `seconds`."""
-    if seconds > LONGEST:
-        return SHORTEST  # nobody knows yet how many are coming
-    enough_after = ENOUGH * seconds / results
-    wanted = enough_after if enough_after < LONGEST else FOR_FEW
-    # The few at the beginning of a flood, or at its end, don't tell how many are coming.
-    return max(SHORTEST, min(wanted, 2 * seconds))
+    if seconds > MAX_FLUSH_INTERVAL:
+        return MIN_FLUSH_INTERVAL  # after a pause, it is unknown how many are coming
+    efficient_after = EFFICIENT_BATCH * seconds / results
+    wanted = efficient_after if efficient_after < MAX_FLUSH_INTERVAL else SLOW_FLUSH_INTERVAL
+    # The few at the beginning of many, or at their end, don't tell how many are coming.
+    return max(MIN_FLUSH_INTERVAL, min(wanted, 2 * seconds))
 
 
-class Tracker:
-    """Applies results until it is stopped."""
+class Tracker(RecordingService):
+    """Applies results to the records until it is stopped; those received by then are applied."""
 
     def __init__(self, settings: Settings) -> None:
-        self.stopping = threading.Event()
-        self.broker = Broker(settings, self.stopping, SHORTEST)
-        self.database = Database(settings.database_url, self.stopping)
-        self.settings = settings
-        self._arrived: list[_Held] = []
-        self._orphans: list[_Held] = []
-        self._orphans_due = 0.0
+        super().__init__(settings, MIN_FLUSH_INTERVAL)
+        self._received: list[_Received] = []
+        self._orphaned: list[_Received] = []
+        """Results without a record, to be tried again."""
+        self._retry_due = 0.0
         self._applied_at = 0.0
         self._reconcile_due = 0.0
 
-    def run(self) -> None:
-        """Track until `stop` is called; what has arrived by then is applied."""
-        self.database.prepare()
-        self.broker.serve(self._session)
-        self.database.close()
-
-    def stop(self) -> None:
-        """Have `run` return; may be called from any thread or signal handler."""
-        self.stopping.set()
-        self.broker.wake()
-
     def _session(self) -> None:
         # What an earlier connection delivered is delivered again: forget it.
-        self._arrived.clear()
-        self._orphans.clear()
-        self.broker.consume(RESULTS, BATCH, self._take)
+        self._received.clear()
+        self._orphaned.clear()
+        self.broker.consume(RESULTS, PREFETCH, self._take)
         notify_ready()
         while not self.stopping.is_set():
-            # Looking after the house may have brought results as well: they don't wait for the next ones.
-            self.broker.wait(0.0 if self._arrived else 1.0)
+            # Reconciling asks the broker, and results may have come with its answer: don't wait for more.
+            self.broker.wait(0.0 if self._received else POLL_TIMEOUT)
             self._apply()
             self._reconcile()
         self.broker.wait_for_confirms()
@@ -91,63 +86,58 @@ class Tracker:
         try:
             result = parse_result(delivery.body)
         except InvalidMessageError as error:
-            self._dead_letter(delivery, str(error))
+            self._dead_letter(delivery, f"no valid result: {error}")
             return
-        self._arrived.append(_Held(delivery, result))
-
-    def _dead_letter(self, delivery: Delivery, reason: str) -> None:
-        metrics.DEAD_LETTERED.inc()
-        log.warning("refused a message that is no result of ours: %s", reason)
-        self.broker.dead_letter(delivery.body, reason, lambda: self.broker.ack(delivery))
+        self._received.append(_Received(delivery, result))
 
     def _apply(self) -> None:
+        """Apply the received results in one transaction, and acknowledge them."""
         now = time.monotonic()
-        batch, self._arrived = self._arrived, []
-        if self._orphans and now >= self._orphans_due:
-            batch, self._orphans = self._orphans + batch, []
+        batch, self._received = self._received, []
+        if self._orphaned and now >= self._retry_due:
+            batch, self._orphaned = self._orphaned + batch, []
         if not batch:
             return
         self.broker.flush_interval = next_flush_interval(len(batch), now - self._applied_at)
         self._applied_at = now
-        for held in batch:
-            log.info("processing result %s", held.result.uuid)
-        unknown = self.database.apply([held.result for held in batch])
-        for held in batch:
-            if held.result.uuid not in unknown:
-                _tell(held.result)
-                metrics.TRACKED.labels("failed" if held.result.error else "done").inc()
-                self.broker.ack(held.delivery)
-            elif (tries := held.tries + 1) < TRIES:
-                self._orphans.append(_Held(held.delivery, held.result, tries))
-                self._orphans_due = now + 1
+        for each in batch:
+            log.info("processing result %s", each.result.uuid)
+        unknown = self.database.apply([each.result for each in batch])
+        for each in batch:
+            if each.result.uuid not in unknown:
+                _report(each.result)
+                self.broker.ack(each.delivery)
+            elif (attempts := each.attempts + 1) < MAX_ATTEMPTS:
+                self._orphaned.append(_Received(each.delivery, each.result, attempts))
+                self._retry_due = now + RETRY_DELAY
             else:
-                self._dead_letter(held.delivery, f"there is no record of {held.result.uuid}")
+                self._dead_letter(each.delivery, f"there is no record of {each.result.uuid}")
 
     def _reconcile(self) -> None:
-        """Publish what died before it was sent, and send again what was lost on the way."""
+        """Have tasks resent that were lost on the way, and publish those that are overdue."""
         now = time.monotonic()
         if now < self._reconcile_due:
             return
-        self._reconcile_due = now + min(5.0, self.settings.resend_after, self.settings.lease)
-        again, given_up = self.database.resend_lost(self.settings.resend_after, self._is_quiet())
-        metrics.RESENT.inc(again)
-        if again or given_up:
-            log.warning("%d task(s) without an answer are sent again, %d given up", again, given_up)
-        if count := outbox.publish_overdue(self.settings.lease, self.database, self.broker):
-            log.info("published %d task(s) that nobody had sent", count)
+        self._reconcile_due = now + min(RECONCILE_INTERVAL, self.settings.resend_after, self.settings.lease)
+        resent, given_up = self.database.resend_lost(self.settings.resend_after, self._queues_empty())
+        metrics.RESENT.inc(resent)
+        if resent or given_up:
+            log.warning("%d task(s) without a result are sent again, %d given up", resent, given_up)
+        outbox.publish_overdue(self.settings.lease, self.database, self.broker)
 
-    def _is_quiet(self) -> bool:
-        """Whether no message waits, neither in a queue nor on its way to us."""
-        # Results that RabbitMQ no longer counts, because it sends them to us, are here before its second answer.
+    def _queues_empty(self) -> bool:
+        """Tell whether no task waits in its queue, and no result in its queue or on its way here."""
+        # Results that RabbitMQ no longer counts, because it has delivered them, are here before its second answer.
         if self.broker.size(RESULTS) or self.broker.size(TASKS):
             return False
         self.broker.wait(0)
-        return not self._arrived
+        return not self._received
 
 
-def _tell(result: Result) -> None:
+def _report(result: Result) -> None:
     if result.error is not None:
         log.info("failed: %s", result.error)
     else:
         log.info("elapsed time %f seconds", result.duration)
         log.info("checksum %s", result.checksum)
+    metrics.TRACKED.labels("failed" if result.error else "done").inc()

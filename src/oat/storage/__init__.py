@@ -1,4 +1,7 @@
-"""Storage: where images are kept, each under the name `<uuid>.png`, in a directory or in a bucket."""
+"""Storage: where the images are stored, each under the name `<uuid>.png`.
+
+`Store` is what others use; its backend is a directory or a bucket of an object store.
+"""
 
 from oat.storage.store import Store
 

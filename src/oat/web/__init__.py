@@ -1,7 +1,10 @@
-"""The gallery and the API: the records and the images, in a browser and for programs."""
+"""The web service: gallery pages, HTTP API and event stream over the records and the images.
+
+Requests pass the `middleware` and reach one of the `routers`, which ask the `Backend`.
+"""
 
 from oat.web.app import application
 from oat.web.backend import Backend
-from oat.web.service import Web
+from oat.web.server import WebServer
 
-__all__ = ["Backend", "Web", "application"]
+__all__ = ["Backend", "WebServer", "application"]

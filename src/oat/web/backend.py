@@ -1,4 +1,4 @@
-"""The backend: what the API and the pages stand on, together."""
+"""The backend: what the routes do, on the records, the image store and the broker."""
 
 import asyncio
 import random
@@ -7,24 +7,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from itertools import chain
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Request
-
 from oat.records import Catalog, Fractal, NotFoundError, Status
-from oat.services import Step, checksum, compare
+from oat.services import FractalRequest, Step, checksum, compare
 from oat.settings import Settings
 from oat.storage import Store
 from oat.web.events import Events
 from oat.web.problems import ProblemError
 from oat.web.publisher import Publisher
-from oat.web.requests import FractalRequest
+from oat.web.statistics import CurrentStatistics
 from oat.web.thumbnails import Thumbnails
 
 
 class Backend:
-    """The records, the images, and the way to the broker."""
+    """The state of one web process: its connections and caches, and the operations of the API on them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -32,28 +29,29 @@ class Backend:
         self.store = Store(settings.target)
         self.thumbnails = Thumbnails(self.store)
         self.publisher = Publisher(settings)
-        self.events = Events(self.catalog, self.publisher, settings.lease)
-        self._auditing = threading.Lock()
+        self.statistics = CurrentStatistics(self.catalog, self.publisher, settings.lease)
+        self.events = Events(self.catalog, self.statistics)
+        self._audit_lock = threading.Lock()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Publish and watch as long as this context is open."""
+        """Publish tasks and events as long as this context is open."""
         self.publisher.start()
-        watching = asyncio.create_task(self.events.watch())
+        polling = asyncio.create_task(self.events.poll())
         try:
             yield
         finally:
-            watching.cancel()
+            polling.cancel()
             with suppress(asyncio.CancelledError):
-                await watching
+                await polling
             await asyncio.to_thread(self.publisher.stop)
             self.catalog.close()
 
     def create(self, request_: FractalRequest) -> list[Fractal]:
-        """Record what was wished for, and have it published: the way the producer goes.
+        """Record the tasks of a request and have them published, as the producer does.
 
         Raises:
-            ProblemError: it is beyond the limits.
+            InvalidRequestError: they exceed the limits.
         """
         tasks = request_.tasks(self.settings.limits, random.Random())  # noqa: S311 (pictures, not secrets)
         self.catalog.record(tasks)
@@ -61,7 +59,7 @@ class Backend:
         return self.catalog.find([task.uuid for task in tasks])
 
     def retry(self, uuid: UUID) -> Fractal:
-        """Send a task again that has failed, or whose image is missing or damaged."""
+        """Have a task published again that has failed, or whose image is missing or damaged."""
         fractal = self.catalog.get(uuid)
         damaged = fractal.status == Status.DONE and checksum(self.store, uuid) != fractal.checksum
         self.publisher.publish([self.catalog.retry(uuid, damaged)])
@@ -71,42 +69,38 @@ class Backend:
         """Compare records, images and queues; the first step is made before this returns.
 
         Raises:
-            ProblemError: another audit is under way, or the broker is not at hand.
+            ProblemError: another audit is under way, or the broker cannot be reached.
         """
-        steps = self._steps()
+        steps = self._audit_steps()
         return chain([next(steps)], steps)
 
-    def _steps(self) -> Iterator[Step]:
+    def _audit_steps(self) -> Iterator[Step]:
         queues = self.publisher.queues
         if queues is None:
-            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "the broker is not at hand")
-        if not self._auditing.acquire(blocking=False):
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "the broker cannot be reached")
+        if not self._audit_lock.acquire(blocking=False):
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "another audit is under way")
         try:
             yield from compare(self.settings, self.catalog, self.store, queues)
         finally:
-            self._auditing.release()
+            self._audit_lock.release()
 
     def delete(self, uuid: UUID) -> None:
-        """Delete a record and its image."""
+        """Delete a record, its thumbnail and its image."""
         self.catalog.delete(uuid)
         self.thumbnails.delete(uuid)
         self.store.delete(uuid)
 
-    def without_image(self, uuid: UUID, error: OSError) -> Exception:
-        """Say why there is no image of `uuid` to show."""
+    def image_error(self, uuid: UUID, error: OSError) -> Exception:
+        """Return the exception that says why the image of `uuid` could not be read.
+
+        Args:
+            uuid: of a record.
+            error: what the store or the thumbnails raised.
+        """
         fractal = self.catalog.get(uuid)
         if fractal.status != Status.DONE:
             return NotFoundError(f"fractal {uuid} is {fractal.status}: it has no image")
         if isinstance(error, FileNotFoundError):
             return NotFoundError(f"the image of fractal {uuid} is not in the store")
         return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, f"the image of fractal {uuid} cannot be read")
-
-
-def _backend(request: Request) -> Backend:
-    backend: Backend = request.app.state.backend
-    return backend
-
-
-Access = Annotated[Backend, Depends(_backend)]
-"""How a request reaches the backend."""

@@ -1,60 +1,61 @@
-"""The protocol: HTTP as uvicorn speaks it with httptools, for requests that end and are not too long.
+"""The HTTP protocol of the server: uvicorn's httptools implementation, with limits of size and time.
 
-httptools parses in a third of the time of uvicorn's own choice without it, but takes a head of any length.
+httptools parses in a third of the time of h11, uvicorn's alternative, but accepts request heads of any length.
 """
 
 import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-LONGEST = 512 * 1024
-"""Bytes of a request with its head, with all that frames its body, and with what follows it in one reading."""
+MAX_REQUEST_SIZE = 512 * 1024
+"""Bytes received for one request: its head, its body with chunk framing and trailers, and what is pipelined behind
+it in the same segment. Far above `MAX_BODY_SIZE`, which rejects long bodies with a proper response."""
 
 REQUEST_TIMEOUT = 30.0
-"""Seconds that a request may take to arrive."""
+"""Seconds within which a request has to arrive; a slow mobile connection sends the largest body in less."""
 
 
-class Protocol(HttpToolsProtocol):
-    """Hangs up on who goes on and on, or takes too long."""
+class LimitedHttpProtocol(HttpToolsProtocol):
+    """Closes connections whose request exceeds `MAX_REQUEST_SIZE` or `REQUEST_TIMEOUT`."""
 
     _received = 0
-    _deadline: asyncio.TimerHandle | None = None
+    _timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request."""
+        """Start the timeout of the first request."""
         super().connection_made(transport)
-        self._expect()
+        self._start_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
-        self._forget_deadline()
+        """Cancel the timeout."""
+        self._cancel_timeout()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, unless it is too much."""
+        """Parse `data`, unless the request is too large."""
         self._received += len(data)
-        if self._received <= LONGEST:
+        if self._received <= MAX_REQUEST_SIZE:
             super().data_received(data)
         elif self.cycle is None or self.cycle.response_complete:
-            self.send_400_response(f"the request has more than {LONGEST} bytes")
+            self.send_400_response(f"the request has more than {MAX_REQUEST_SIZE} bytes")
         else:
             self.transport.close()
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Start the timeout of a request that follows on the same connection."""
         super().on_message_begin()
-        self._expect()
+        self._start_timeout()
 
     def on_message_complete(self) -> None:
-        """A request is there, to its end."""
+        """Cancel the timeout and reset the size: the request has arrived."""
         super().on_message_complete()
         self._received = 0
-        self._forget_deadline()
+        self._cancel_timeout()
 
-    def _expect(self) -> None:
-        self._forget_deadline()
-        self._deadline = self.loop.call_later(REQUEST_TIMEOUT, self.transport.close)
+    def _start_timeout(self) -> None:
+        self._cancel_timeout()
+        self._timeout = self.loop.call_later(REQUEST_TIMEOUT, self.transport.close)
 
-    def _forget_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
+    def _cancel_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()

@@ -1,7 +1,7 @@
 """The publisher: the thread of the web process that owns its connection to the broker.
 
-Requests record tasks and are answered; the outbox owes their publication, and here it follows at once, or as soon
-as the broker is there again.
+Requests record tasks and get their response; this thread publishes the tasks afterwards, at once or as soon as the
+broker is reachable.
 """
 
 import logging
@@ -11,98 +11,94 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from oat.messages import Task
-from oat.messaging import QUEUES, Broker
+from oat.messaging import QUEUES
 from oat.process import notify_ready
-from oat.records import Database
-from oat.services import publish_overdue, publish_tasks
+from oat.services import RecordingService, publish_overdue, publish_tasks
 from oat.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
-"""Tasks published at once."""
+BATCH_SIZE = 500
+"""Tasks published before their confirms are waited for: the broker is kept busy, and a stop is quick."""
 
-MOST = 100_000
-"""Tasks remembered while the broker is away; what is beyond is taken over once the lease is over."""
+MAX_PENDING = 100_000
+"""Tasks kept in memory while the broker is unreachable. The outbox has those beyond, too; they are published when
+their lease has expired."""
 
-LOOK = 1.0
-"""Seconds between two looks at the sizes of the queues."""
+QUEUE_POLL_INTERVAL = 1.0
+"""Seconds between two requests for the lengths of the queues, which the statistics show once a second at most."""
 
 
-class Publisher:
-    """Publishes tasks that others recorded, and knows how long the queues are."""
+class Publisher(RecordingService):
+    """Publishes tasks that requests have recorded, and polls the lengths of the queues."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._stopping = threading.Event()
-        self._broker = Broker(settings, self._stopping)
-        self._database = Database(settings.database_url, self._stopping)
-        self._pending: deque[Task] = deque(maxlen=MOST)
+        super().__init__(settings)
+        self._pending: deque[Task] = deque(maxlen=MAX_PENDING)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self.queues: Mapping[str, int] | None = None
-        """Messages in each queue, None while the broker is away."""
-        self.looked = threading.Event()
-        """Set once `queues` is known, or will not be."""
-        self.fault: Exception | None = None
-        """What ended the publisher, if something did."""
+        """Messages ready in each queue; None while the broker is unreachable."""
+        self.polled = threading.Event()
+        """Set when `queues` has been polled for the first time, or the thread has ended before."""
+        self.error: Exception | None = None
+        """The permanent error that ended the thread, if one did."""
 
     def start(self) -> None:
-        """Connect to the broker, in the background."""
+        """Start the thread, which connects to the broker."""
         self._thread.start()
 
     def publish(self, tasks: Sequence[Task]) -> None:
-        """Have recorded `tasks` published soon."""
+        """Pass recorded `tasks` to the thread, and return without waiting for it."""
         self._pending.extend(tasks)
-        self._broker.wake()
+        self.broker.wake()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Publish what is pending, for `timeout` seconds at most, and end."""
+        """Publish the pending tasks, for `timeout` seconds at most, and end the thread."""
         deadline = time.monotonic() + timeout
         while self._pending and self._thread.is_alive() and time.monotonic() < deadline:
             self._ended.wait(0.01)
-        self._stopping.set()
-        self._broker.wake()
+        super().stop()
         self._thread.join(max(0.1, deadline - time.monotonic()))
         if self._pending:
             log.warning(
-                "%d task(s) are recorded, and still to be sent by who reaches the broker", len(self._pending)
+                "%d task(s) are recorded and still to be sent, by any process that reaches the broker",
+                len(self._pending),
             )
 
     def _run(self) -> None:
         try:
-            self._database.prepare()
-            self._broker.serve(self._session)
+            self.run()
         except Exception as error:
-            log.error("nothing can be published: %s", error)  # noqa: TRY400 (one line; who runs us raises it)
-            self.fault = error
+            log.error("nothing can be published: %s", error)  # noqa: TRY400 (one line; the server raises it again)
+            self.error = error
         finally:
             self._ended.set()
-            self.looked.set()
-            self._database.close()
+            self.polled.set()
 
     def _session(self) -> None:
+        """Publish and poll on one connection, until it is lost or the thread is to end."""
         notify_ready()
         try:
-            look_due = take_over_due = 0.0
-            while not self._stopping.is_set():
+            poll_due = overdue_due = 0.0
+            while not self.stopping.is_set():
                 self._publish_pending()
                 now = time.monotonic()
-                if now >= take_over_due:
-                    take_over_due = now + self._settings.lease
-                    if count := publish_overdue(self._settings.lease, self._database, self._broker):
-                        log.info("published %d task(s) that nobody had sent", count)
-                if now >= look_due:
-                    self.queues = {name: self._broker.size(name) for name in QUEUES}
-                    self.looked.set()
-                    look_due = time.monotonic() + LOOK
-                self._broker.wait(max(0.0, look_due - time.monotonic()))
+                if now >= overdue_due:
+                    overdue_due = now + self.settings.lease
+                    publish_overdue(self.settings.lease, self.database, self.broker)
+                if now >= poll_due:
+                    self.queues = {name: self.broker.size(name) for name in QUEUES}
+                    self.polled.set()
+                    poll_due = time.monotonic() + QUEUE_POLL_INTERVAL
+                self.broker.wait(max(0.0, poll_due - time.monotonic()))
         finally:
             self.queues = None
 
     def _publish_pending(self) -> None:
         while self._pending:
-            batch = [self._pending[index] for index in range(min(BATCH, len(self._pending)))]
-            publish_tasks(batch, self._database, self._broker)
+            # Removed only when they are published: the connection may be lost before.
+            batch = [self._pending[index] for index in range(min(BATCH_SIZE, len(self._pending)))]
+            publish_tasks(batch, self.database, self.broker)
             for _ in batch:
                 self._pending.popleft()

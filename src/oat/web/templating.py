@@ -1,4 +1,4 @@
-"""Pages: the templates, and how they become answers."""
+"""Templating: the Jinja2 environment of the pages, and how a page becomes a response."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -6,9 +6,10 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
+from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from oat.process import moment, number, seconds, size
+from oat.process import format_duration, format_number, format_size, format_time
 
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -18,14 +19,14 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters |= {
-    "moment": moment,
-    "seconds": seconds,
-    "bytes": size,
-    "number": number,
+    "moment": format_time,
+    "seconds": format_duration,
+    "bytes": format_size,
+    "number": format_number,
 }
+_templates = Jinja2Templates(env=_environment)
 
 
-def render(request: Request, template: str, code: int = HTTPStatus.OK, **values: Any) -> HTMLResponse:
-    """Return the page that `template` makes of `values`."""
-    page = _environment.get_template(template).render(path=request.url.path, **values)
-    return HTMLResponse(page, code, headers={"Cache-Control": "no-cache"})
+def render(request: Request, template: str, status_code: int = HTTPStatus.OK, **context: Any) -> HTMLResponse:
+    """Return the page that `template` makes of `context`, to be revalidated by browsers before a reuse."""
+    return _templates.TemplateResponse(request, template, context, status_code, {"Cache-Control": "no-cache"})

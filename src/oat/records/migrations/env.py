@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that `oat.records.schema` hands over."""
+"""Alembic runs this file: the migrations, on the connection that `migrate` has put into the configuration."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-// What the pages do beyond being read: they follow the events, and the form shows what it is going to make.
+// Progressive enhancement: pages are updated by server-sent events, and the form has a map and a preview.
 "use strict";
 
 const dash = "–";
@@ -16,48 +16,48 @@ const complex = (re, im) =>
   `${re < 0 ? "−" : ""}${Math.abs(re).toFixed(4)} ${im < 0 ? "−" : "+"} ${Math.abs(im).toFixed(4)}i`;
 
 function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
+  const created = Object.assign(document.createElement(name), properties);
+  created.append(...children);
+  return created;
 }
 
-// ---- events ----
+// ---- server-sent events ----
 
-function showStatistics(now) {
-  for (const place of document.querySelectorAll("[data-number]")) {
-    const value = now[place.dataset.number];
-    place.textContent = Array.isArray(value) ? value.length : number(value);
+function showStatistics(statistics) {
+  for (const target of document.querySelectorAll("[data-number]")) {
+    const value = statistics[target.dataset.number];
+    target.textContent = Array.isArray(value) ? value.length : number(value);
   }
-  for (const place of document.querySelectorAll("[data-seconds]")) {
-    place.textContent = seconds(now[place.dataset.seconds]);
+  for (const target of document.querySelectorAll("[data-seconds]")) {
+    target.textContent = seconds(statistics[target.dataset.seconds]);
   }
   const warnings = document.getElementById("warnings");
-  if (warnings && warnings.textContent.trim() !== now.warnings.join("")) {
-    warnings.replaceChildren(...now.warnings.map((text) => element("p", { className: "notice", textContent: text })));
+  if (warnings && warnings.textContent.trim() !== statistics.warnings.join("")) {
+    warnings.replaceChildren(...statistics.warnings.map((text) => element("p", { className: "notice", textContent: text })));
   }
   const workers = document.querySelector("#workers tbody");
   if (workers) {
-    workers.replaceChildren(...now.workers.map((worker) => element("tr", {},
+    workers.replaceChildren(...statistics.workers.map((worker) => element("tr", {},
       element("td", { textContent: worker.name }),
       element("td", { textContent: number(worker.images_per_second) }),
       element("td", { textContent: `${worker.last_seen.slice(11, 19)} UTC` }))));
-    document.querySelector("#workers + .empty").hidden = now.workers.length > 0;
+    document.querySelector("#workers + .empty").hidden = statistics.workers.length > 0;
   }
 }
 
-function card(fractal) {
-  const made = document.getElementById("card").content.firstElementChild.cloneNode(true);
+function createCard(fractal) {
+  const card = document.getElementById("card").content.firstElementChild.cloneNode(true);
   const name = complex(fractal.cx, fractal.cy);
-  Object.assign(made.dataset, { uuid: fractal.uuid, created: fractal.created_at, status: fractal.status });
-  made.querySelector("a").href = `/fractals/${fractal.uuid}`;
-  made.querySelector(".picture").append(fractal.status === "done"
+  Object.assign(card.dataset, { uuid: fractal.uuid, created: fractal.created_at, status: fractal.status });
+  card.querySelector("a").href = `/fractals/${fractal.uuid}`;
+  card.querySelector(".picture").append(fractal.status === "done"
     ? element("img", { src: `/v1/fractals/${fractal.uuid}/thumbnail`, alt: `Julia set of c = ${name}`, width: 320, height: 320 })
     : element("span", { className: "state", textContent: fractal.status }));
-  made.querySelector(".c").textContent = name;
-  made.querySelector(".quiet").textContent = `${fractal.width} × ${fractal.height}`
+  card.querySelector(".c").textContent = name;
+  card.querySelector(".quiet").textContent = `${fractal.width} × ${fractal.height}`
     + (fractal.duration === null ? "" : ` · ${seconds(fractal.duration)}`);
-  made.classList.add("new");
-  return made;
+  card.classList.add("new");
+  return card;
 }
 
 // Newest first, as the server orders them: by time, to the microsecond, and then by UUID.
@@ -68,54 +68,54 @@ function isNewer(a, b) {
 
 function showInGallery(grid, fractal) {
   const old = grid.querySelector(`[data-uuid="${fractal.uuid}"]`);
-  const wanted = grid.dataset.status === "all" || grid.dataset.status === fractal.status;
-  if (!wanted) {
+  const matchesFilter = grid.dataset.status === "all" || grid.dataset.status === fractal.status;
+  if (!matchesFilter) {
     old?.remove();
     return;
   }
-  const made = card(fractal);
+  const card = createCard(fractal);
   if (old) {
     const focused = old.contains(document.activeElement);
-    old.replaceWith(made);
-    if (focused) made.querySelector("a").focus();
+    old.replaceWith(card);
+    if (focused) card.querySelector("a").focus();
     return;
   }
-  const next = [...grid.children].find((other) => isNewer(made.dataset, other.dataset));
-  grid.insertBefore(made, next ?? null);
+  const next = [...grid.children].find((other) => isNewer(card.dataset, other.dataset));
+  grid.insertBefore(card, next ?? null);
   while (grid.children.length > Number(grid.dataset.size)) grid.lastElementChild.remove();
   document.querySelector(".empty").hidden = true;
 }
 
-function follow(what) {
+function subscribe(page) {
   const grid = document.querySelector(".grid");
-  const page = document.querySelector(".fractal");
-  const sign = document.querySelector(".live");
-  const say = (text, away) => {
-    sign.hidden = false;
-    sign.textContent = text;
-    sign.classList.toggle("away", away);
+  const article = document.querySelector(".fractal");
+  const indicator = document.querySelector(".live");
+  const showState = (text, disconnected) => {
+    indicator.hidden = false;
+    indicator.textContent = text;
+    indicator.classList.toggle("disconnected", disconnected);
   };
   let source = null;
   const open = () => {
     source = new EventSource("/v1/events");
-    source.addEventListener("open", () => say("live", false));
-    source.addEventListener("error", () => say("reconnecting", true));
-    source.addEventListener("trouble", (event) => say(event.data, true));
+    source.addEventListener("open", () => showState("live", false));
+    source.addEventListener("error", () => showState("reconnecting", true));
+    source.addEventListener("trouble", (event) => showState(event.data, true));
     source.addEventListener("statistics", (event) => {
-      say("live", false);
+      showState("live", false);
       showStatistics(JSON.parse(event.data));
     });
     source.addEventListener("fractal", (event) => {
       const fractal = JSON.parse(event.data);
-      if (what === "gallery") showInGallery(grid, fractal);
-      if (what === "fractal" && fractal.uuid === page.dataset.uuid && fractal.status !== "waiting") location.reload();
+      if (page === "gallery") showInGallery(grid, fractal);
+      if (page === "fractal" && fractal.uuid === article.dataset.uuid && fractal.status !== "waiting") location.reload();
     });
   };
-  // A browser keeps few connections to one host: a page that nobody sees lets go of its own.
+  // Browsers open six connections to one host at most (HTTP/1.1): a hidden page closes its stream.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) {
       source.close();
-    } else if (what === "statistics") {
+    } else if (page === "statistics") {
       open();
     } else {
       location.reload();
@@ -128,8 +128,8 @@ function follow(what) {
 
 const view = { left: -2.4, top: -1.8, width: 4.8, height: 3.6 };
 
-// The escape index of z → z² + c; the colours are those of the renderer.
-function escape(zx, zy, cx, cy, iterations) {
+// The escape time of z under z → z² + c, from 0 to iterations - 1, as the renderer counts it.
+function escapeTime(zx, zy, cx, cy, iterations) {
   let n = 0;
   for (; n < iterations - 1; n += 1) {
     const [xx, yy] = [zx * zx, zy * zy];
@@ -140,13 +140,14 @@ function escape(zx, zy, cx, cy, iterations) {
   return n;
 }
 
-function draw(canvas, index) {
+// Fills the canvas with the renderer's palette; escapeTimeAt gets coordinates from 0 to 1.
+function draw(canvas, escapeTimeAt) {
   const context = canvas.getContext("2d");
   const { width, height } = canvas;
   const image = context.createImageData(width, height);
   for (let y = 0, at = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1, at += 4) {
-      const n = index(x / (width - 1), y / (height - 1));
+      const n = escapeTimeAt(x / (width - 1), y / (height - 1));
       image.data[at] = (n % 8) * 32;
       image.data[at + 1] = (n % 16) * 16;
       image.data[at + 2] = (n % 32) * 8;
@@ -156,18 +157,18 @@ function draw(canvas, index) {
   context.putImageData(image, 0, 0);
 }
 
-function form(map) {
+function setUpForm(map) {
   const preview = document.getElementById("preview");
   const input = (name) => document.getElementById(name);
-  const read = (name, otherwise) => (input(name).value === "" ? otherwise : input(name).valueAsNumber);
+  const read = (name, fallback) => (input(name).value === "" ? fallback : input(name).valueAsNumber);
   const write = (name, value) => { input(name).value = Number(value.toFixed(4)); };
   for (const figure of document.querySelectorAll(".scripted")) figure.hidden = false;
 
-  // The map, once; a set of all c whose orbit stays is black inside.
+  // The map, drawn once: the Mandelbrot set, all c for which the orbit of 0 does not escape, is black.
   const background = element("canvas", { width: map.width, height: map.height });
   draw(background, (x, y) => {
     const [cx, cy] = [view.left + x * view.width, view.top + y * view.height];
-    const n = escape(0, 0, cx, cy, 120);
+    const n = escapeTime(0, 0, cx, cy, 120);
     return n === 119 ? 0 : n;
   });
 
@@ -197,16 +198,16 @@ function form(map) {
     preview.width = Math.round(ratio >= 1 ? 480 : 480 * ratio);
     preview.height = Math.round(ratio >= 1 ? 480 / ratio : 480);
     const iterations = Math.min(256, Math.max(1, read("iterations", 256) || 1));
-    draw(preview, (px, py) => escape(xa + px * (xb - xa), ya + py * (yb - ya), cx, cy, iterations));
+    draw(preview, (px, py) => escapeTime(xa + px * (xb - xa), ya + py * (yb - ya), cx, cy, iterations));
   }
-  let due = false;
-  function showSoon() {
-    if (due) return;
-    due = true;
-    requestAnimationFrame(() => { due = false; show(); });
+  let scheduled = false;
+  function scheduleShow() {
+    if (scheduled) return;
+    scheduled = true;
+    requestAnimationFrame(() => { scheduled = false; show(); });
   }
 
-  const where = (event) => {
+  const toPoint = (event) => {
     const box = map.getBoundingClientRect();
     const clamp = (part) => Math.min(1, Math.max(0, part));
     return [
@@ -215,28 +216,28 @@ function form(map) {
     ];
   };
   const isDrag = (event) => drag && Math.hypot(event.clientX - drag.clientX, event.clientY - drag.clientY) > 5;
-  function pickViewport(event) {
-    const [[xa, ya], [xb, yb]] = [where(drag), where(event)];
+  function setViewport(event) {
+    const [[xa, ya], [xb, yb]] = [toPoint(drag), toPoint(event)];
     if (xa === xb || ya === yb) return;
     write("xa", Math.min(xa, xb));
     write("xb", Math.max(xa, xb));
     write("ya", Math.min(ya, yb));
     write("yb", Math.max(ya, yb));
-    showSoon();
+    scheduleShow();
   }
   map.addEventListener("pointerdown", (event) => {
     drag = event;
     map.setPointerCapture(event.pointerId);
   });
-  map.addEventListener("pointermove", (event) => { if (isDrag(event)) pickViewport(event); });
+  map.addEventListener("pointermove", (event) => { if (isDrag(event)) setViewport(event); });
   map.addEventListener("pointerup", (event) => {
     if (isDrag(event)) {
-      pickViewport(event);
+      setViewport(event);
     } else {
-      const [cx, cy] = where(event);
+      const [cx, cy] = toPoint(event);
       write("cx", cx);
       write("cy", cy);
-      showSoon();
+      scheduleShow();
     }
     drag = null;
   });
@@ -248,19 +249,19 @@ function form(map) {
     const step = event.shiftKey ? 0.1 : 0.01;
     write("cx", read("cx", 0) + dx * step);
     write("cy", read("cy", 0) + dy * step);
-    showSoon();
+    scheduleShow();
   });
-  document.querySelector(".maker").addEventListener("input", showSoon);
+  document.querySelector(".maker").addEventListener("input", scheduleShow);
   show();
 }
 
-// ---- which page is this? ----
+// ---- start ----
 
 addEventListener("DOMContentLoaded", () => {
-  const what = document.body.dataset.live;
+  const page = document.body.dataset.live;
   const map = document.getElementById("map");
-  if (what) follow(what);
-  if (map) form(map);
+  if (page) subscribe(page);
+  if (map) setUpForm(map);
   if (document.getElementById("swagger")) {
     SwaggerUIBundle({ url: "/v1/openapi.json", dom_id: "#swagger", deepLinking: true });
   }

@@ -1,4 +1,4 @@
-"""What the gallery asks: a page of one state, newest first, and what was finished lately."""
+"""Indices for the gallery: for a page of one state, newest first, and for what was finished last."""
 
 from alembic import op
 

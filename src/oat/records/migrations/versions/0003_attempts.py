@@ -1,4 +1,4 @@
-"""The column `sendings` is called `attempts`, as task queues call it."""
+"""Rename the column `sendings` to `attempts`, the term of other task queues."""
 
 from alembic import op
 

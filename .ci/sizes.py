@@ -1,0 +1,28 @@
+"""A module has at most 300 lines, a function at most 50: names those above, and fails if there are any."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+MODULE, FUNCTION = 300, 50
+
+
+def above(path: Path) -> list[str]:
+    """The module and its functions that are too long, a line each."""
+    text = path.read_text()
+    found = [f"{path}: {text.count(chr(10))} lines"] if text.count("\n") > MODULE else []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            if lines > FUNCTION:
+                found.append(f"{path}:{node.lineno}: {node.name} has {lines} lines")
+    return found
+
+
+if __name__ == "__main__":
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.py"], capture_output=True, check=True
+    )
+    paths = [path for path in map(Path, listed.stdout.decode().splitlines()) if path.exists()]
+    sys.exit("\n".join(line for path in paths for line in above(path)) or 0)

@@ -1,0 +1,68 @@
+"""How a command runs a service: until a signal stops it, with its metrics served."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from oat.process import install_signal_handlers
+from oat.services import serve_metrics
+from oat.settings import PermanentError, Settings, mask_password
+
+log = logging.getLogger(__name__)
+
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit code of a command that a Ctrl-C ended before its work was done, as shells have it."""
+
+
+class Stoppable(Protocol):
+    """What runs until it is stopped."""
+
+    def run(self) -> None:
+        """Work until `stop` is called."""
+
+    def stop(self) -> None:
+        """Have `run` return."""
+
+
+def backing_services(settings: Settings) -> list[tuple[str, str]]:
+    """Return the backing services that `settings` name, and their addresses without passwords."""
+    return [
+        ("broker", mask_password(settings.broker_url)),
+        ("database", mask_password(settings.database_url)),
+        ("images", mask_password(settings.target)),
+    ]
+
+
+def log_backing_services(service: str, settings: Settings) -> None:
+    """Log the backing services of `service`."""
+    for name, address in backing_services(settings):
+        log.info("%s uses the %s %s", service, name, address)
+
+
+def serve(service: Stoppable, settings: Settings, is_busy: Callable[[], bool] = lambda: False) -> None:
+    """Run `service` until a signal stops it, and serve its metrics.
+
+    Args:
+        service: what to run.
+        settings: where to serve its metrics.
+        is_busy: whether it is rendering an image, which is finished however long it takes.
+
+    Raises:
+        PermanentError: the service cannot go on, and was not being stopped.
+    """
+    serve_metrics(settings)
+    stopping = threading.Event()
+
+    def stop() -> None:
+        stopping.set()
+        service.stop()
+
+    install_signal_handlers(stop, is_busy)
+    try:
+        service.run()
+    except PermanentError as error:
+        if not stopping.is_set():
+            raise
+        log.info("%s", error)

@@ -1,0 +1,52 @@
+"""Deliveries: messages that were received, and their acknowledgement."""
+
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivery:
+    """A message that was delivered to this connection; the broker keeps it until the `ack`."""
+
+    body: bytes | str
+    tag: Any
+    """The broker's name for this delivery: an integer of RabbitMQ, a string of the embedded broker."""
+    redeliveries: int = 0
+    """How often a quorum queue has delivered the message before, without an `ack`; always 0 elsewhere."""
+
+
+class Acknowledgements:
+    """The unacknowledged deliveries of a channel to RabbitMQ, and the acknowledgements that are still to be sent.
+
+    They are collected and sent together: one method acknowledges all deliveries up to a tag.
+    """
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._in_flight: dict[int, None] = {}  # in the order of delivery, as a set is not
+        self._unsent: set[int] = set()
+
+    def delivered(self, tag: int) -> None:
+        """Note that the delivery `tag` is in flight."""
+        self._in_flight[tag] = None
+
+    def ack(self, tag: int) -> None:
+        """Acknowledge the delivery `tag` with the next `send`."""
+        self._unsent.add(tag)
+
+    def requeue(self, tag: int) -> None:
+        """Return the delivery `tag` to its queue."""
+        del self._in_flight[tag]
+        self._channel.basic_reject(tag, requeue=True)
+
+    def send(self) -> None:
+        """Send the acknowledgements: one for the oldest deliveries in a row, one for each of the others."""
+        tags, self._unsent = self._unsent, set()
+        oldest = list(takewhile(tags.__contains__, self._in_flight))
+        if oldest:
+            self._channel.basic_ack(oldest[-1], multiple=True)
+        for tag in tags.difference(oldest):
+            self._channel.basic_ack(tag)
+        for tag in tags:
+            del self._in_flight[tag]

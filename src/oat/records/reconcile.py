@@ -1,0 +1,96 @@
+"""Reconciling records with the queues: which waiting tasks were lost on their way, and are to be published again.
+
+The database is the source of truth and the queue only transport, so a task without a result may have been lost
+with its broker. This module decides when that is so, and when to give up: after `MAX_ATTEMPTS`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from oat.records.lookup import BATCH_SIZE
+from oat.records.schema import fractals, outbox, utc_now
+from oat.records.states import Status
+
+MAX_ATTEMPTS = 10
+"""How often a task is published before its record becomes `failed`, if none of these attempts has a result."""
+
+OVERTAKEN_AFTER = 15
+"""How many times `resend_after` ago a later task must have been done, for an earlier one to be taken to be lost.
+At the default of a minute: an image that takes a quarter of an hour is not rendered twice while there is work
+enough."""
+
+_OVERDUE_SINCE = datetime(1970, 1, 2)
+"""When the outbox row of a resent task says it was made: older than any lease, so that the next service that looks
+for overdue tasks publishes it."""
+
+
+def resend_lost(connection: sa.Connection, resend_after: float, queue_empty: bool) -> tuple[int, int]:
+    """Put up to `BATCH_SIZE` tasks that were lost into the outbox again: `Database.resend_lost`."""
+    now = utc_now()
+    timeout = timedelta(seconds=resend_after)
+    consumed_before = (
+        now if queue_empty else connection.execute(_last_done(now - OVERTAKEN_AFTER * timeout)).scalar()
+    )
+    if consumed_before is None:
+        return 0, 0
+    resent = failed = 0
+    for row in _waiting_since(connection, consumed_before - timeout):
+        # Each attempt doubles the timeout, so that an image that takes long is not rendered over and over.
+        if row.sent_at + timeout * 2 ** (row.attempts - 1) >= now:
+            continue
+        if row.attempts >= MAX_ATTEMPTS:
+            error = f"published {MAX_ATTEMPTS} times without a result"
+            failed += _update(connection, row, status=Status.FAILED, error=error, finished_at=now, sent_at=now)
+        elif _update(connection, row, attempts=row.attempts + 1, sent_at=now):
+            connection.execute(outbox.insert().values(uuid=row.uuid, created_at=_OVERDUE_SINCE))
+            resent += 1
+    return resent, failed
+
+
+def _last_done(before: datetime) -> sa.Select[Any]:
+    """Return the query for when the task was sent that was the last one to be done `before` that time.
+
+    Only of tasks sent once: the result of another may belong to its first message, and its time is the last one's.
+    """
+    return (
+        sa.select(fractals.c.sent_at)
+        .where(fractals.c.finished_at < before, fractals.c.status == Status.DONE, fractals.c.attempts == 1)
+        .order_by(fractals.c.finished_at.desc())
+        .limit(1)
+    )
+
+
+def _waiting_since(connection: sa.Connection, before: datetime) -> Sequence[sa.Row[Any]]:
+    """Return the oldest published tasks without a result sent `before` that time, sorted by UUID.
+
+    Sorted, so that two trackers lock rows in the same order and do not deadlock.
+    """
+    query = (
+        sa.select(fractals.c.uuid, fractals.c.attempts, fractals.c.sent_at)
+        .outerjoin(outbox, outbox.c.uuid == fractals.c.uuid)
+        .where(
+            fractals.c.status == Status.WAITING,
+            fractals.c.sent_at < before,
+            outbox.c.uuid.is_(None),
+        )
+        .order_by(fractals.c.sent_at)
+        .limit(BATCH_SIZE)
+    )
+    return sorted(connection.execute(query), key=lambda row: row.uuid)
+
+
+def _update(connection: sa.Connection, row: sa.Row[Any], **values: Any) -> int:
+    """Change the record of `row` and return 1, or 0 if it has changed since it was read.
+
+    Another tracker may have stored a result, or be resending the same task: the one that moves `sent_at` resends
+    it.
+    """
+    unchanged = (
+        fractals.c.uuid == row.uuid,
+        fractals.c.sent_at == row.sent_at,
+        fractals.c.status == Status.WAITING,
+    )
+    return connection.execute(fractals.update().where(*unchanged).values(values)).rowcount

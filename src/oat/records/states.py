@@ -1,0 +1,50 @@
+"""The states of a fractal, and the rule by which a result changes them."""
+
+from enum import StrEnum
+from typing import TypedDict
+
+from oat.messages import Result
+
+
+class Status(StrEnum):
+    """The state of a fractal: `waiting` at first, then `done` or `failed`."""
+
+    WAITING = "waiting"
+    """It is recorded, and there is no result yet: its task is in the outbox, in a queue, or with a worker."""
+    DONE = "done"
+    """Its image is stored; duration and checksum are known."""
+    FAILED = "failed"
+    """It has no image; the error says why. An image that comes later still makes it `done`."""
+
+
+class StateChange(TypedDict):
+    """The columns of a record that a result changes, with their new values."""
+
+    status: Status
+    duration: float | None
+    checksum: str | None
+    size: int | None
+    worker: str | None
+    error: str | None
+
+
+def state_change(status: Status, result: Result) -> StateChange | None:
+    """Return what `result` changes in a record of this `status`, None if nothing.
+
+    An image counts whenever it comes, also after a failure; a failure counts only while there is no image. So
+    results may be redelivered, or overtake each other, and the record ends in the same state.
+    """
+    if result.error is None:
+        return StateChange(
+            status=Status.DONE,
+            duration=result.duration,
+            checksum=result.checksum,
+            size=result.size,
+            worker=result.worker,
+            error=None,
+        )
+    if status == Status.WAITING:
+        return StateChange(
+            status=Status.FAILED, duration=None, checksum=None, size=None, worker=result.worker, error=result.error
+        )
+    return None

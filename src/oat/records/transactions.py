@@ -1,0 +1,87 @@
+"""Transactions: run a function in a transaction, and run it again while the database is not available."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from oat.process import exponential_backoff
+from oat.records.engine import is_permanent, is_transient, make_engine
+from oat.settings import PermanentError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MIN_PAUSE, MAX_PAUSE = 0.1, 15.0
+"""Seconds between the first two attempts at a transaction, and between two at most: a deadlock is over at once, a
+server that restarts takes a while."""
+
+
+class DatabaseError(PermanentError):
+    """The database cannot be used: it refuses (trying again would not help), or was not available in time."""
+
+
+class Transactions:
+    """A pool of connections to one database, on which functions are run in transactions.
+
+    Args:
+        url: what SQLAlchemy calls a database URL.
+        stopping: once it is set, a transaction that fails is not tried again.
+        timeout: seconds after which a transaction is not tried again either.
+
+    Raises:
+        SettingsError: the URL is invalid, or of a database without a driver here.
+    """
+
+    def __init__(self, url: str, stopping: threading.Event, timeout: float = math.inf) -> None:
+        self.stopping = stopping
+        self.timeout = timeout
+        self._engine = make_engine(url)
+        self.name = self._engine.url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    def _read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work`, which only reads: on SQLite it then runs beside a transaction that writes."""
+        return self._run(work, read_only=True)
+
+    def _run(self, work: Callable[[sa.Connection], T], read_only: bool = False) -> T:
+        """Return what `work` returns, run in a transaction; after a lost connection or a deadlock, run it again.
+
+        So `work` may be run several times, even after a commit that succeeded, if the connection was lost before
+        the server said so.
+
+        Raises:
+            DatabaseError: the database refuses; or is not available, and `stopping` is set or the timeout over.
+        """
+        deadline = time.monotonic() + self.timeout
+        pauses = exponential_backoff(MIN_PAUSE, MAX_PAUSE)
+        while True:
+            try:
+                with (
+                    self._engine.connect().execution_options(read_only=read_only) as connection,
+                    connection.begin(),
+                ):
+                    return work(connection)
+            except DBAPIError as error:
+                reason = str(error.orig)
+                if is_permanent(error):
+                    raise DatabaseError(f"the database {self.name} refuses: {reason}") from error
+                if not is_transient(error):
+                    raise
+                pause = next(pauses)
+                if self.stopping.is_set() or time.monotonic() + pause > deadline:
+                    raise DatabaseError(f"the database {self.name} is not available: {reason}") from error
+                log.warning(
+                    "the database %s is not available (%s); trying again in %.1f seconds",
+                    self.name, " ".join(reason.split()), pause,
+                )  # fmt: skip
+                self.stopping.wait(pause)

@@ -1,0 +1,139 @@
+"""A bucket of an object store as the backend of the store: any server with the S3 API, OpenStack Swift among them.
+
+The endpoint, the region and the credentials come from the environment variables that all S3 clients know:
+`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from oat.process import temporary_name
+from oat.settings import SettingsError, mask_password
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+CONNECT_TIMEOUT = timedelta(seconds=5)
+"""Until a server that does not accept the connection counts as not reachable."""
+
+REQUEST_TIMEOUT = timedelta(seconds=60)
+"""For a whole request: the upload of an image of the largest size, up to 64 MiB, must fit in."""
+
+MAX_RETRIES = 2
+"""Retries of the library itself, enough for a connection that the server has closed. What takes longer is an
+`OSError`, and the caller decides when to retry."""
+
+RETRY_TIMEOUT = timedelta(seconds=10)
+"""From the first attempt on, after which the library does not retry."""
+
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+"""S3's rules for the name of a bucket."""
+
+_ENDPOINT = re.compile(r"https?://[\w.\[\]:-]+(/[\w./~-]*)?")
+
+_METADATA_SERVICE = "/latest/api/token"
+"""The path at which a virtual machine's metadata service is asked for credentials, if there are no others."""
+
+
+class Bucket:
+    """The objects under a prefix of a bucket; an object appears when its upload is complete."""
+
+    def __init__(self, target: str) -> None:
+        self.url = target.rstrip("/")
+        parts = urlsplit(target)
+        # Validated here because obstore panics, instead of raising an error, if a name is no bucket or no host.
+        if parts.scheme != "s3" or not _BUCKET_NAME.fullmatch(parts.netloc):
+            raise SettingsError(
+                f"the target {mask_password(target)!r} is neither a directory nor of the form s3://bucket/prefix"
+            )
+        for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+            endpoint = os.environ.get(variable)
+            if endpoint is not None and not _ENDPOINT.fullmatch(endpoint):
+                raise SettingsError(f"{variable}: expected http[s]://host:port, not {mask_password(endpoint)!r}")
+        self._objects = self._connect(parts.netloc, parts.path.strip("/"))
+
+    def _connect(self, bucket: str, prefix: str) -> "S3Store":
+        from obstore.exceptions import BaseError  # noqa: PLC0415 (50 ms that a process with a directory saves)
+        from obstore.store import S3Store  # noqa: PLC0415 (as above)
+
+        try:
+            return S3Store(
+                bucket,
+                prefix=prefix or None,
+                client_options={
+                    "allow_http": True,
+                    "connect_timeout": CONNECT_TIMEOUT,
+                    "timeout": REQUEST_TIMEOUT,
+                },
+                retry_config={"max_retries": MAX_RETRIES, "retry_timeout": RETRY_TIMEOUT},
+            )
+        except BaseError as error:
+            raise SettingsError(f"{self.url}: {_summary(error)}") from None
+
+    def prepare(self) -> None:
+        """Check that objects can be written, by putting and deleting an empty one."""
+        probe = temporary_name(f"{uuid4().hex}.part")
+        try:
+            self.put(probe, b"")
+            self.delete(probe)
+        except (PermissionError, FileNotFoundError) as error:
+            raise SettingsError(str(error)) from None
+
+    def put(self, name: str, content: bytes) -> str:
+        """Upload an object and return its URL."""
+        with self._as_os_error():
+            attributes = {"Content-Type": "image/png"}
+            self._objects.put(name, content, attributes=attributes, use_multipart=False)
+        return f"{self.url}/{name}"
+
+    def get(self, name: str) -> bytes:
+        """Download an object."""
+        with self._as_os_error():
+            return bytes(self._objects.get(name).bytes())
+
+    def delete(self, name: str) -> None:
+        """Delete an object, if it exists."""
+        with self._as_os_error():
+            self._objects.delete(name)
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all objects under the prefix, except those under longer prefixes."""
+        with self._as_os_error():
+            for chunk in self._objects.list():
+                yield from (name for item in chunk if "/" not in (name := item["path"]))
+
+    def stale_files(self) -> Iterator[str]:
+        """Yield nothing: an upload that is interrupted leaves no object."""
+        return iter(())
+
+    @contextlib.contextmanager
+    def _as_os_error(self) -> Iterator[None]:
+        """Raise obstore's errors as `OSError`, with a message of one line without credentials."""
+        from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError  # noqa: PLC0415 (as above)
+
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{self.url}: {_summary(error)}") from None
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            raise PermissionError(f"{self.url}: {_summary(error)}") from None
+        except BaseError as error:
+            if _METADATA_SERVICE in str(error):
+                raise PermissionError(
+                    f"{self.url}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                ) from None
+            raise OSError(f"{self.url}: {_summary(error)}") from None
+
+
+def _summary(error: Exception) -> str:
+    """Return the message of `error` in one line, with the server's response reduced to its error code."""
+    text = str(error).partition("\n\nDebug source")[0]
+    code = re.search(r"<Code>(\w+)</Code>", text)
+    text = re.sub(r":?\s*<.*", f" ({code[1]})" if code else "", text, flags=re.DOTALL)
+    return " ".join(text.split())

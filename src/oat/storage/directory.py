@@ -1,0 +1,48 @@
+"""A directory as the backend of the store, on a local disk or a network drive."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from oat.process import remove_stale_files, stale_files, temporary_name, write_atomically
+from oat.settings import SettingsError
+
+
+class Directory:
+    """Files in one directory of the file system, written atomically."""
+
+    def __init__(self, target: str) -> None:
+        self.path = Path(target)
+
+    def prepare(self) -> None:
+        """Create the directory, check by writing a file that it is writable, and remove stale temporary files."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            Path(write_atomically(self.path, temporary_name("probe.part"), b"")).unlink()
+            remove_stale_files(self.path)
+        except OSError as error:
+            raise SettingsError(f"images cannot be written to {self.path}: {error.strerror}") from error
+
+    def put(self, name: str, content: bytes) -> str:
+        """Write a file atomically and return its path."""
+        return write_atomically(self.path, name, content)
+
+    def get(self, name: str) -> bytes:
+        """Return the content of a file."""
+        return (self.path / name).read_bytes()
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it exists."""
+        (self.path / name).unlink(missing_ok=True)
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all files; none if the directory does not exist."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as entries:
+            for entry in entries:
+                yield entry.name
+
+    def stale_files(self) -> Iterator[str]:
+        """Yield the names of the temporary files whose writer is gone; none if the directory does not exist."""
+        with contextlib.suppress(FileNotFoundError):
+            yield from (path.name for path in stale_files(self.path))

@@ -1,0 +1,53 @@
+"""Rate limiting: how many requests one client address may send, by the library `limits`."""
+
+import time
+from http import HTTPStatus
+
+from limits import parse
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+from starlette.types import ASGIApp, Scope
+
+from oat.settings import SettingsError
+from oat.web.middleware.check import CheckMiddleware
+from oat.web.middleware.methods import SAFE_METHODS
+from oat.web.problems import ProblemError
+
+
+class RateLimitMiddleware(CheckMiddleware):
+    """Rejects with 429 what exceeds the rate of its client address, with safe methods and others counted apart.
+
+    Args:
+        app: the application behind this middleware.
+        read_rate: a number and a time, like 600/minute, for safe methods.
+        write_rate: the same for all other methods.
+
+    Raises:
+        SettingsError: a rate cannot be parsed.
+    """
+
+    def __init__(self, app: ASGIApp, read_rate: str, write_rate: str) -> None:
+        super().__init__(app)
+        try:
+            self._read_rate, self._write_rate = parse(read_rate), parse(write_rate)
+        except ValueError:
+            raise SettingsError(
+                f"OAT_READ_RATE {read_rate!r}, OAT_WRITE_RATE {write_rate!r}: "
+                "expected a number and a time, like 600/minute"
+            ) from None
+        # The asynchronous storage: the synchronous one starts a thread for its timer.
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    async def check(self, scope: Scope) -> None:
+        """Count one request and reject it when the rate is exceeded."""
+        client = scope["client"][0] if scope["client"] else ""
+        safe = scope["method"] in SAFE_METHODS
+        kind, rate = ("read", self._read_rate) if safe else ("write", self._write_rate)
+        if await self._limiter.hit(rate, kind, client):
+            return
+        reset = (await self._limiter.get_window_stats(rate, kind, client)).reset_time
+        raise ProblemError(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            f"more than {rate} from one address that {kind}",
+            headers={"Retry-After": str(max(1, round(reset - time.time())))},
+        )

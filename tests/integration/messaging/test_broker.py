@@ -1,0 +1,58 @@
+"""The broker on RabbitMQ: confirmed, acknowledged, requeued, redelivered."""
+
+import threading
+
+import pytest
+
+from oat.messaging.broker import Broker
+from oat.messaging.queues import TASKS
+from oat.settings import Settings
+
+BODIES = [b"%d" % n for n in range(10)]
+
+
+@pytest.fixture
+def in_session(vhost):
+    def in_session(session):
+        broker = Broker(Settings(broker_url=vhost), threading.Event(), flush_interval=0)
+        broker.serve(lambda: session(broker))
+
+    in_session(lambda broker: broker.publish_all(TASKS, BODIES))
+    return in_session
+
+
+def take(broker, count):
+    """Consume until there are `count` messages; return them without acknowledging any."""
+    taken = []
+    broker.consume(TASKS, count, taken.append)
+    while len(taken) < count:
+        broker.wait(10)
+    return taken
+
+
+def test_confirmed_messages_are_in_the_queue(in_session):
+    sizes = []
+    in_session(lambda broker: sizes.append(broker.size(TASKS)))
+    assert sizes == [len(BODIES)]
+
+
+def test_acknowledged_messages_are_gone_and_others_redelivered(in_session):
+    redelivered = []
+
+    def acknowledge_four(broker):
+        for delivery in take(broker, 10)[:4]:
+            broker.ack(delivery)
+
+    in_session(acknowledge_four)
+    in_session(lambda broker: redelivered.extend(take(broker, 6)))
+    assert sorted(int(delivery.body) for delivery in redelivered) == [*range(4, 10)]
+
+
+def test_a_requeued_message_is_delivered_again(in_session):
+    def requeue_one(broker):
+        requeued = take(broker, 1)[0]
+        broker.cancel()
+        broker.requeue(requeued)
+        assert requeued.body in [delivery.body for delivery in take(broker, 10)]
+
+    in_session(requeue_one)

@@ -1,0 +1,86 @@
+"""Two trackers at once, and connections that the server closes."""
+
+import threading
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from helpers.tasks import some_tasks
+from helpers.waiting import wait_until
+from oat.messages import Result
+from oat.records.database import Database
+from oat.records.reconcile import MAX_ATTEMPTS
+from oat.records.schema import fractals
+from oat.records.states import Status
+
+DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
+
+
+@pytest.fixture(params=["mariadb", "postgresql"])
+def two_trackers(request):
+    """Two who share a database; what the second one does happens in the middle of the first one's transaction."""
+    url = request.getfixturevalue(request.param).database(uuid4().hex[:8])
+    first, second = Database(url, threading.Event()), Database(url, threading.Event())
+    first.prepare()
+
+    actions = []
+
+    @sa.event.listens_for(first._engine, "after_cursor_execute")
+    def after_select(_connection, _cursor, statement, *_):
+        if actions and statement.startswith("SELECT"):
+            actions.pop()(second)
+
+    yield first, actions.append
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_failure_is_ignored_if_another_tracker_has_just_recorded_the_image(two_trackers, others):
+    first, meanwhile = two_trackers
+    tasks = some_tasks(1 + others)
+    first.record(tasks)
+    image = Result(uuid=tasks[0].uuid, **DONE)
+    meanwhile(lambda second: second.apply([image]))
+    first.apply([Result(uuid=task.uuid, error="disk full") for task in tasks])
+    found = {record.uuid: record for record in first.page(None)}
+    assert found[image.uuid].status == Status.DONE
+    assert found[image.uuid].checksum == image.checksum
+    assert [found[task.uuid].error for task in tasks[1:]] == ["disk full"] * others
+
+
+@pytest.mark.parametrize("attempts", [1, MAX_ATTEMPTS])
+def test_a_task_that_another_tracker_has_just_finished_is_not_resent(two_trackers, attempts):
+    first, meanwhile = two_trackers
+    [task] = some_tasks(1)
+    first.record([task])
+    first.mark_published([task.uuid])
+    with first._engine.begin() as connection:
+        connection.execute(fractals.update().values(attempts=attempts))
+    meanwhile(lambda second: second.apply([Result(uuid=task.uuid, **DONE)]))
+    assert first.resend_lost(-0.001, queue_empty=True) == (0, 0)
+    assert first.statuses([task.uuid]) == {task.uuid: Status.DONE}
+    assert first.overdue_tasks(lease=60) == []
+
+
+def test_an_idle_connection_closed_by_the_server_is_reopened_silently(mariadb, monkeypatch, caplog):
+    url = mariadb.database(uuid4().hex[:8])
+    monkeypatch.setattr("oat.records.engine.IDLE_TIMEOUT", 2)
+    database = Database(url, threading.Event())
+    database.prepare()
+    schema = sa.make_url(url).database
+    watching = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with watching.connect() as connection:
+        connections = sa.text("SELECT COUNT(*) FROM information_schema.processlist WHERE db = :schema")
+
+        def alone():
+            return connection.execute(connections, {"schema": schema}).scalar_one() == 1
+
+        assert not alone()
+        wait_until(alone, "the other connection to be gone")
+    caplog.clear()
+    assert database.count() == 0
+    assert not caplog.records
+    database.close()
+    watching.dispose()

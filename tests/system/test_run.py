@@ -1,0 +1,134 @@
+"""`oat run`: its two processes, and how they end."""
+
+import io
+import signal
+from uuid import uuid4
+
+import httpx
+import psutil
+import pytest
+from PIL import Image
+
+from helpers.processes import gallery_address, terminate
+from helpers.proxy import Proxy
+from helpers.system import System
+from helpers.waiting import wait_until
+from oat.commands.supervisor import Supervisor
+from oat.settings import PermanentError, Settings
+
+
+def worker_of(process):
+    """The process of `oat run` that renders, once it does."""
+
+    def found():
+        assert process.poll() is None, process.log.read_text()
+        children = psutil.Process(process.pid).children()
+        return next((child for child in children if "spawn_main" in " ".join(child.cmdline())), None)
+
+    return wait_until(found, "a worker")
+
+
+def images(system):
+    return len(list(system.images.glob("*.png")))
+
+
+def test_a_killed_worker_is_replaced(tmp_path):
+    with System(tmp_path, OAT_RESEND_AFTER="1") as system:
+        process = system.start("oat", "run", "--tasks", 300)
+        for _ in range(2):
+            before = images(system)
+            worker = worker_of(process)
+            wait_until(lambda before=before: images(system) > before + 20, "some images")
+            worker.kill()
+            wait_until(lambda worker=worker: not worker.is_running(), "its end")
+        process.wait(60)
+        assert process.returncode == 0, process.log.read_text()
+        assert "300 of 300" in process.log.read_text()
+        system.audit(300)
+
+
+def test_the_worker_ends_with_its_parent(tmp_path):
+    with System(tmp_path) as system:
+        process = system.start("oat", "run", "--tasks", 1000)
+        worker = worker_of(process)
+        wait_until(lambda: images(system) > 20, "some images")
+        system.kill(process)
+        worker.wait(30)
+
+
+@pytest.mark.usefixtures("default_sigint")
+@pytest.mark.parametrize("moment", ["while it starts", "at work"])
+def test_ctrl_c_ends_both_processes_without_a_traceback(tmp_path, moment):
+    with System(tmp_path) as system:
+        process = system.start("oat", "run", "--tasks", 1000)
+        worker = worker_of(process)
+        if moment == "at work":
+            wait_until(lambda: images(system) > 20, "some images")
+        for one in (process, worker):  # as a terminal does
+            one.send_signal(signal.SIGINT)
+        process.wait(30)
+        assert process.returncode == 130
+        assert not worker.is_running()
+        assert "Traceback" not in process.log.read_text()
+        assert not list(system.images.glob(".*"))
+
+
+def test_a_second_signal_ends_the_run_although_its_worker_is_stopped(tmp_path):
+    with System(tmp_path) as system:
+        log = tmp_path / "run.log"
+        process = system.start("oat", "run", "--tasks", 1000, "--log-file", log)
+        worker = worker_of(process)
+        wait_until(lambda: images(system) > 20, "some images")
+        worker.suspend()
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "once more ends it at once" in log.read_text(), "the first signal to be heard")
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        assert process.returncode == 128 + signal.SIGTERM
+        worker.resume()
+        worker.wait(30)
+
+
+@pytest.mark.usefixtures("default_sigint")
+def test_ctrl_c_ends_the_run_while_the_database_is_silent(mariadb, tmp_path):
+    proxy = Proxy(mariadb.port)
+    url = mariadb.database(uuid4().hex[:8]).replace(f":{mariadb.port}/", f":{proxy.port}/")
+    with System(tmp_path, None, url) as system:
+        process = system.start("oat", "run", "--tasks", 1000)
+        wait_until(lambda: images(system) > 20, "some images")
+        proxy.stall()
+        process.send_signal(signal.SIGINT)
+        process.wait(20)  # PyMySQL would wait for 30 seconds
+        assert process.returncode == 130
+
+
+def test_a_permanent_error_of_the_worker_ends_the_run(tmp_path):
+    settings = Settings(broker_url="carrier-pigeon:", target=str(tmp_path))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(PermanentError, match="exit code 1"):
+        Supervisor(settings, 1).run()
+    # What this thread starts from now on must hear SIGTERM.
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == blocked
+
+
+def test_oat_run_renders_its_tasks_and_makes_a_contact_sheet(tmp_path):
+    with System(tmp_path) as system:
+        for total in (5, 10):
+            done = system.call("oat", "run", "--tasks", 5)
+            assert done.returncode == 0, done.stderr
+            assert "5 of 5" in done.stdout
+            sheet = system.folder / "data" / "oat" / "contact-sheet.png"
+            with Image.open(io.BytesIO(sheet.read_bytes())) as image:
+                assert len(image.convert("RGB").getcolors(1 << 24)) > 8
+            sheet.unlink()
+            system.audit(total)
+
+
+def test_oat_run_shows_its_gallery_until_it_is_interrupted(tmp_path):
+    with System(tmp_path) as system:
+        process = system.start("oat", "run", "--tasks", 3, "--port", 0)
+        url = gallery_address(process)
+        wait_until(lambda: httpx.get(f"{url}/v1/statistics").json()["done"] == 3, "three images")
+        wait_until(lambda: "until Ctrl-C" in process.log.read_text(), "the end of the run")
+        assert httpx.get(f"{url}/").status_code == 200
+        terminate(process)

@@ -1,0 +1,22 @@
+"""A gallery with a worker and a tracker, which the tests of the API and the pages share."""
+
+import httpx
+import pytest
+
+from helpers.system import System
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory):
+    """The embedded system with worker, tracker and gallery."""
+    with System(tmp_path_factory.mktemp("web"), OAT_WRITE_RATE="100000/minute") as system:
+        system.start("oat-worker")
+        system.start("oat-tracker")
+        system.url = system.gallery()
+        yield system
+
+
+@pytest.fixture
+def api(running):
+    with httpx.Client(base_url=running.url) as client:
+        yield client

@@ -1,0 +1,113 @@
+"""The broker in a folder: what its files hold, and who gets them."""
+
+import json
+import subprocess
+import sys
+import threading
+from queue import Empty
+
+import pytest
+
+from oat.messaging import embedded
+from oat.messaging.broker import Broker
+from oat.messaging.queues import TASKS
+from oat.settings import Settings
+
+TOGETHER = embedded.BATCH_SIZES[TASKS][0]
+
+
+def in_session(folder, session):
+    broker = Broker(Settings(broker_url=f"filesystem://{folder}"), threading.Event(), flush_interval=0)
+    broker.serve(lambda: session(broker))
+
+
+def publish(folder, count):
+    in_session(folder, lambda broker: broker.publish_all(TASKS, (b"%d" % n for n in range(count))))
+
+
+def take(broker, prefetch, count):
+    """Consume until there are `count` messages at least; return them without settling any."""
+    taken = []
+    broker.consume(TASKS, prefetch, taken.append)
+    while len(taken) < count:
+        broker.wait(10)
+    return taken
+
+
+def test_two_consumers_share_a_batch(tmp_path):
+    publish(tmp_path, 10)
+    files = sorted((tmp_path / TASKS).iterdir())
+    assert len(files) == -(-10 // TOGETHER)
+    shares = []
+
+    def first(broker):
+        assert broker.size(TASKS) == 10
+        shares.append(take(broker, 1, 1))
+        in_session(tmp_path, lambda other: shares.append(take(other, 10, 10 - TOGETHER)))
+
+    in_session(tmp_path, first)
+    bodies = [[delivery.body for delivery in share] for share in shares]
+    assert bodies == [[b"%d" % n for n in range(TOGETHER)], [b"%d" % n for n in range(TOGETHER, 10)]]
+
+
+def test_a_message_is_readable_json_in_its_file(tmp_path):
+    publish(tmp_path, 1)
+    [file] = (tmp_path / TASKS).iterdir()
+    assert json.loads(file.read_text())[0]["body"] == "0"
+
+
+def test_unacknowledged_messages_are_requeued_one_by_one(tmp_path):
+    publish(tmp_path, TOGETHER)
+    in_session(tmp_path, lambda broker: take(broker, 1, TOGETHER))
+    assert len(list((tmp_path / TASKS).iterdir())) == TOGETHER
+
+    def settle_one(broker):
+        [delivery] = take(broker, 1, 1)
+        broker.ack(delivery)
+        assert broker.size(TASKS) == TOGETHER - 1
+
+    in_session(tmp_path, settle_one)
+
+
+def test_requeued_messages_go_to_the_head_of_the_queue(tmp_path):
+    publish(tmp_path, 3 * TOGETHER)
+
+    def take_one_twice(broker):
+        taken = take(broker, 1, 1)
+        broker.cancel()
+        for delivery in taken:
+            broker.requeue(delivery)
+        again = take(broker, 1, 1)
+        assert again[0].body in [delivery.body for delivery in taken]
+
+    in_session(tmp_path, take_one_twice)
+    in_session(tmp_path, take_one_twice)
+
+
+def test_partial_files_of_a_killed_process_are_removed(tmp_path):
+    publish(tmp_path, 1)
+    code = "from oat.process import temporary_name; print(temporary_name('x.part'))"
+    name = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    (tmp_path / TASKS / name).touch()
+    with embedded.connection(str(tmp_path)) as connection:
+        connection.channel()
+    assert [file.suffix for file in (tmp_path / TASKS).iterdir()] == [".json"]
+
+
+def test_foreign_files_are_left_alone(tmp_path):
+    (tmp_path / TASKS).mkdir()
+    strangers = [tmp_path / "notes.txt", tmp_path / TASKS / "notes.txt", tmp_path / TASKS / "notes-1.json"]
+    for stranger in strangers:
+        stranger.touch()
+    with embedded.connection(str(tmp_path)) as connection:
+        assert connection.channel().queue_declare(TASKS).message_count == 0
+        with pytest.raises(Empty):
+            connection.SimpleQueue(TASKS).get(block=False)
+    assert all(stranger.exists() for stranger in strangers)
+
+
+def test_an_unreadable_file_does_not_stop_a_consumer(tmp_path):
+    publish(tmp_path, 1)
+    [file] = (tmp_path / TASKS).iterdir()
+    file.with_name("0-broken-1.json").write_text("{")
+    in_session(tmp_path, lambda broker: take(broker, 10, 1))

@@ -1,0 +1,45 @@
+"""Stale files of killed processes are removed; those of live ones stay."""
+
+import os
+import subprocess
+import sys
+import time
+
+from oat.process.files import stale_files, temporary_name, unique_name
+
+
+def name_made_by_another(name):
+    code = f"from oat.process import temporary_name; print(temporary_name({name!r}))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_temporary_name_is_hidden_and_shows_the_original():
+    assert temporary_name("a.b.part").startswith(".")
+    assert temporary_name("a.b.part").endswith(".a.b.part")
+
+
+def test_a_forked_process_uses_names_of_its_own():
+    reader, writer = os.pipe()
+    if not (child := os.fork()):
+        os.write(writer, f"{temporary_name('x')} {unique_name()}".encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as names:
+        os.close(writer)
+        assert not {temporary_name("x"), unique_name()} & set(names.read().split())
+
+
+def test_only_files_of_dead_writers_are_stale(tmp_path):
+    dead, mine = name_made_by_another("x.part"), temporary_name("x.part")
+    _, host, process, *rest = dead.split(".")
+    pid = int(process.split("-")[0])
+    assert pid != os.getpid()
+    before_me_in_a_container = ".".join(("", host, f"{os.getpid()}-00000000", *rest))
+    fresh, forgotten = (f".another-{host}.1-00000000.{n}.part" for n in (1, 2))
+    alive, number_in_use_again = (f".{host}.1-00000000.{n}.part" for n in (1, 2))
+    left = {dead, before_me_in_a_container, forgotten, number_in_use_again}
+    for name in left | {mine, fresh, alive, "x.part", ".x.part", ".a.b.c.part"}:
+        (tmp_path / name).touch()
+    for old in (forgotten, number_in_use_again):
+        os.utime(tmp_path / old, (time.time() - 4000,) * 2)
+    assert {path.name for path in stale_files(tmp_path)} == left

@@ -1,0 +1,48 @@
+"""Which problem the audit sees in a record and its image."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from oat.records.database import Record
+from oat.records.states import Status
+from oat.services.audit import Problem, judge
+from oat.settings import Settings
+
+NOW = datetime(2026, 1, 1)
+
+
+SETTINGS = Settings(lease=10, resend_after=10)
+
+
+DONE = Record(UUID(int=1), Status.DONE, "aa", None, 1, NOW - timedelta(seconds=50), unpublished=False)
+
+
+FAILED = replace(DONE, status=Status.FAILED, checksum=None, error="no disk")
+
+
+WAITING = replace(DONE, status=Status.WAITING, checksum=None)
+
+
+@pytest.mark.parametrize(
+    ("record", "image", "quiet", "problem"),
+    [
+        (DONE, "aa", True, None),
+        (DONE, None, True, Problem.IMAGE_MISSING),
+        (DONE, "bb", False, Problem.IMAGE_DIFFERS),
+        (FAILED, None, True, None),
+        (replace(FAILED, error=None), None, True, Problem.NO_REASON),
+        (FAILED, "aa", True, Problem.RESULT_LOST),
+        (FAILED, "aa", False, None),
+        (WAITING, None, True, Problem.UNANSWERED),
+        (WAITING, None, False, None),
+        (replace(WAITING, attempts=3), None, True, None),
+        (replace(WAITING, unpublished=True), None, False, Problem.UNPUBLISHED),
+        (replace(WAITING, unpublished=True, sent_at=NOW), None, True, None),
+        (replace(WAITING, sent_at=NOW - timedelta(seconds=19)), None, True, None),
+    ],
+)
+def test_the_problem_of_a_record(record, image, quiet, problem):
+    assert judge(record, image, quiet, NOW, SETTINGS) == problem

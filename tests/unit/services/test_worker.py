@@ -1,0 +1,75 @@
+"""How a worker shares its tasks among its threads."""
+
+import random
+import threading
+from dataclasses import replace
+
+import pytest
+
+import oat.services.worker
+from helpers.waiting import wait_until
+from oat.messaging.broker import FLUSH_INTERVAL, Broker
+from oat.messaging.queues import TASKS
+from oat.services import Ranges, random_task
+from oat.services.prefetch import next_poll_interval, useful_threads
+from oat.services.worker import Worker
+from oat.settings import Settings
+
+SHORT, LONG = 16, 17
+"""The width of an image that takes no time, and of one that takes until three of them are in flight."""
+
+
+@pytest.mark.parametrize(("milliseconds", "threads"), [(0, 1), (0.9, 1), (1.1, 2), (6, 7), (1000, 1001)])
+def test_useful_threads_grow_with_the_duration_of_an_image(milliseconds, threads):
+    assert useful_threads(milliseconds / 1000) == threads
+
+
+@pytest.mark.parametrize(
+    ("waiting", "seconds", "look"),
+    [
+        pytest.param(6, 0.0, 0.0, id="nobody knows what they take"),
+        pytest.param(0, 1.0, 0.0, id="a thread has nothing to do"),
+        pytest.param(6, 0.01, 0.01, id="two of 10 ms for each thread"),
+        pytest.param(6, 10.0, FLUSH_INTERVAL, id="enough"),
+    ],
+)
+def test_poll_interval_grows_with_the_work_in_flight(waiting, seconds, look):
+    assert next_poll_interval(waiting, seconds, threads=3) == pytest.approx(look)
+
+
+def test_short_images_use_one_thread_and_long_ones_all(tmp_path, monkeypatch):
+    settings = Settings(broker_url=f"filesystem://{tmp_path}/broker", target=str(tmp_path / "images"))
+    three = threading.Barrier(3)
+    names = []
+
+    def render(task):
+        if task.width == LONG:
+            three.wait(30)
+        names.append(threading.current_thread().name)
+        return b"an image"
+
+    def publish(width, count):
+        ranges = replace(Ranges(), width=(width, width))
+        bodies = [random_task(ranges, random.Random(), (0.0, 0.0)).to_json() for _ in range(count)]
+        broker = Broker(settings, threading.Event())
+        broker.serve(lambda: broker.publish_all(TASKS, bodies))
+
+    def round_of_short_ones():
+        names.clear()
+        publish(SHORT, 50)
+        wait_until(lambda: len(names) == 50, "50 images")
+        return set(names)
+
+    monkeypatch.setattr(oat.services.worker, "render_png", render)
+    worker = Worker(settings, threads=3)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        wait_until(lambda: round_of_short_ones() == {"render-0"}, "a round without the others")
+        names.clear()
+        publish(LONG, 3)
+        wait_until(lambda: len(names) == 3, "three at once")
+        assert set(names) == {"render-0", "render-1", "render-2"}
+    finally:
+        worker.stop()
+        thread.join()
