@@ -44,6 +44,9 @@ OUTWARD = re.compile(r"\]\((?P<path>\.\./[^)#\s]+?)/?(?P<anchor>#[^)\s]*)?\)")
 """A link in Markdown that leads upwards; out of docs/, if it goes that far."""
 
 
+IMAGES = (".png", ".webp")
+
+
 def _outside(page: Path, path: str) -> str | None:
     """Return where `path`, seen from `page`, is below the root of the repository; None if it is in docs/."""
     target = (page.parent / path).resolve()
@@ -84,15 +87,21 @@ def _page_of(path: Path) -> str:
 
 
 def _text_of(path: Path) -> str:
+    up = "../" * len(path.relative_to(ROOT).parts)
+
     def inward(link: re.Match[str]) -> str:
-        target, _, anchor = link[2].partition("#")
+        target, *anchor = link[2].partition("#")
         if re.match("https?:|$", target):
             return link[0]
+        there = (path.parent / target).resolve()
+        if there.suffix in IMAGES:
+            return f'{link[1]}="{up}_images/{there.name}"'
         page = (
-            re.sub(r"\.md$", "", target.removeprefix("docs/")) if target.startswith("docs/") else f"code/{target}"
+            there.relative_to(DOCS).with_suffix("")
+            if there.is_relative_to(DOCS)
+            else f"code/{there.relative_to(ROOT)}"
         )
-        page = f"_images/{Path(target).name}" if target.startswith("docs/images/") else f"{page}.html"
-        return f'{link[1]}="../{page}{anchor and "#"}{anchor}"'
+        return f'{link[1]}="{up}{page}.html{"".join(anchor)}"'
 
     html = MarkdownIt().enable("table").use(anchors_plugin, max_level=4).render(path.read_text())
     html = re.sub(
@@ -102,12 +111,8 @@ def _text_of(path: Path) -> str:
 
 
 def _code_pages(_app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md")]
-    links = [
-        (page, link["path"])
-        for page in pages
-        for link in re.finditer(r"\]\((?P<path>[^):#\s]+)", page.read_text())
-    ]
+    pages = [*ROOT.glob("*.md"), *(path for path in ROOT.glob("[!.]*/**/*.md") if "_build" not in path.parts)]
+    links = [(page, link[1]) for page in pages for link in re.finditer(r"\]\(([^):#\s]+)", page.read_text())]
     linked = {target for page, link in links if (target := _outside(page, link)) and (ROOT / target).exists()}
     for target in sorted(linked):
         yield f"code/{target}", {"title": target, "body": _page_of(ROOT / target)}, "page.html"
