@@ -19,20 +19,22 @@ from oat.commands.serving import INTERRUPTED, backing_services
 from oat.process import install_signal_handlers
 from oat.settings import PermanentError, Settings, data_folder
 
+GalleryPort = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        help="Serve the gallery on this port, until Ctrl-C; 0 takes a free one.",
+        show_default=False,
+    ),
+]
+
 
 def run(
     *,
     tasks: Annotated[int, typer.Option(min=1, max=100_000, help="How many images to make.")] = 24,
     threads: Threads = DEFAULT_THREADS,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            help="Serve the gallery on this port, until Ctrl-C; 0 takes a free one.",
-            show_default=False,
-        ),
-    ] = None,
+    port: GalleryPort = None,
     seed: Seed = None,
     settings: Annotated[Settings, settings_options("target", "broker_url", "database_url", "log_file")],
 ) -> None:
