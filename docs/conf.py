@@ -104,9 +104,11 @@ def _text_of(path: Path) -> str:
         return f'{link[1]}="{up}{page}.html{"".join(anchor)}"'
 
     html = MarkdownIt().enable("table").use(anchors_plugin, max_level=4).render(path.read_text())
+    html = html.replace("<table>", '<table class="docutils">')
     html = re.sub(
         r"<pre><code[^>]*>(.*?)</code></pre>", r'<div class="highlight"><pre>\1</pre></div>', html, flags=re.DOTALL
     )
+    html = html.replace("<code>", '<code class="docutils literal notranslate">')
     return re.sub(r'\b(href|src)="([^"]*)"', inward, html)
 
 
