@@ -15,6 +15,7 @@ import httpx
 import typer
 from rich.console import Console, RenderableType
 
+from oat.addresses import check_api_url
 from oat.commands.option_groups import OptionGroup, option
 from oat.commands.options import make_settings, settings_options
 from oat.settings import PermanentError, Settings
@@ -160,5 +161,6 @@ def client_options(*settings: str, as_json: bool = True) -> OptionGroup:
 
 def _make_client(api_url: str | None, as_json: bool = False, **given: Any) -> Client:
     settings = make_settings(**given)
+    api_url = check_api_url(api_url) if api_url else None
     logging.getLogger().setLevel(logging.WARNING)
     return Client(api_url, as_json, settings)
