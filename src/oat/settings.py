@@ -109,13 +109,12 @@ class Settings(BaseSettings):
             case _:
                 return None if value is None else Path(expand(str(value)))
 
-    @field_validator("api_token", mode="plain")
+    @field_validator("api_token", mode="before")
     @classmethod
-    def _check_token(cls, value: Any) -> SecretStr | None:
-        token = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if token is not None and not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise SettingsError("a token is made of printable ASCII characters, without spaces")
-        return None if token is None else SecretStr(token)
+    def _check_token(cls, token: Any) -> Any:
+        if isinstance(token, str) and not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", token):
+            raise SettingsError("a token is made of printable ASCII characters, without a space at its ends")
+        return token
 
 
 def load_settings(**given: Any) -> Settings:

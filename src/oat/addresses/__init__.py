@@ -1,12 +1,12 @@
 """Addresses: the URLs and paths of the backing services, parsed and checked once, and printed without secrets.
 
-One function for each kind returns its parts: `parse_broker`, `parse_database`, `parse_target`, `check_api_url`,
+One function for each kind returns its parts: `parse_broker`, `parse_database`, `parse_target`, `parse_api_url`,
 `check_endpoint`. All raise `SettingsError` with a message that quotes nothing that could be a secret.
 """
 
 from oat.addresses.broker import BrokerAddress, parse_broker
 from oat.addresses.database import MYSQL, POSTGRESQL, SQLITE, DatabaseAddress, parse_database
-from oat.addresses.http import check_api_url, check_endpoint
+from oat.addresses.http import ApiAddress, check_endpoint, parse_api_url
 from oat.addresses.paths import data_folder, expand, folder_url, sqlite_url, unset_empty
 from oat.addresses.target import BucketAddress, parse_target
 
@@ -14,14 +14,15 @@ __all__ = [
     "MYSQL",
     "POSTGRESQL",
     "SQLITE",
+    "ApiAddress",
     "BrokerAddress",
     "BucketAddress",
     "DatabaseAddress",
-    "check_api_url",
     "check_endpoint",
     "data_folder",
     "expand",
     "folder_url",
+    "parse_api_url",
     "parse_broker",
     "parse_database",
     "parse_target",
