@@ -7,7 +7,8 @@ One function for each kind returns its parts: `parse_broker`, `parse_database`, 
 from oat.addresses.broker import BrokerAddress, parse_broker
 from oat.addresses.database import MYSQL, POSTGRESQL, SQLITE, DatabaseAddress, parse_database
 from oat.addresses.http import ApiAddress, check_endpoint, parse_api_url
-from oat.addresses.paths import data_folder, expand, folder_url, sqlite_url, unset_empty
+from oat.addresses.paths import cache_folder, data_folder, expand, folder_url, sqlite_url, unset_empty
+from oat.addresses.secrets import redact
 from oat.addresses.target import BucketAddress, parse_target
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "BrokerAddress",
     "BucketAddress",
     "DatabaseAddress",
+    "cache_folder",
     "check_endpoint",
     "data_folder",
     "expand",
@@ -26,6 +28,7 @@ __all__ = [
     "parse_broker",
     "parse_database",
     "parse_target",
+    "redact",
     "sqlite_url",
     "unset_empty",
 ]

@@ -6,10 +6,11 @@ A path may have any byte that the file system allows; bytes that are not UTF-8 a
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
-from platformdirs import user_data_path
+from platformdirs import user_cache_path, user_data_path
 
 from oat.errors import SettingsError
 
@@ -29,16 +30,27 @@ def data_folder() -> Path:
     Raises:
         SettingsError: it would be in the home directory, and there is none.
     """
-    try:
-        folder = user_data_path("oat").expanduser()
-    except RuntimeError:
-        folder = Path()
-    if not folder.is_absolute():
+    folder = _user_folder(user_data_path)
+    if folder is None:
         raise SettingsError(
             "there is no home directory for the data: set HOME or XDG_DATA_HOME to an absolute path, or all of "
             "OAT_BROKER_URL, OAT_DATABASE_URL and OAT_TARGET"
         )
     return folder
+
+
+def cache_folder() -> Path | None:
+    """Return the user's cache directory, None if it would be in the home directory, and there is none."""
+    return _user_folder(user_cache_path)
+
+
+def _user_folder(find: Callable[[str], Path]) -> Path | None:
+    unset_empty("HOME")  # or it would be below the root directory
+    try:
+        folder = find("oat").expanduser()
+    except RuntimeError:
+        return None
+    return folder if folder.is_absolute() else None
 
 
 def expand(path: str) -> str:

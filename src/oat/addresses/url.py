@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from oat.addresses.secrets import remember_secret
 from oat.errors import SettingsError
 
 _NAME = re.compile(r"[A-Za-z]\w{0,39}", re.ASCII)
@@ -69,6 +70,9 @@ def parse_server_url(url: str, form: str) -> ServerUrl:
         raise SettingsError(f"expected {form}, with a port from 1 to 65535; {ENCODE}") from None
     if port == 0:
         raise SettingsError(f"expected {form}, with a port from 1 to 65535")
+    parameters = _parameters(parts.query)
+    for secret in (_decoded(parts.password), *parameters.get("password", []), *parameters.get("sslpassword", [])):
+        remember_secret(secret)
     return ServerUrl(
         scheme=parts.scheme,
         user=_decoded(parts.username),
@@ -76,7 +80,7 @@ def parse_server_url(url: str, form: str) -> ServerUrl:
         host=_decoded(parts.hostname),
         port=port,
         path=unquote(parts.path[1:]),
-        parameters=_parameters(parts.query),
+        parameters=parameters,
     )
 
 

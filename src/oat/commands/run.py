@@ -13,9 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
+from oat.commands.errors import INTERRUPTED
 from oat.commands.options import DEFAULT_THREADS, Seed, Threads, settings_options
 from oat.commands.pipeline import Pipeline, Progress
-from oat.commands.serving import INTERRUPTED, backing_services
+from oat.commands.serving import backing_services
 from oat.process import install_signal_handlers
 from oat.settings import PermanentError, Settings, data_folder
 

@@ -1,7 +1,6 @@
 """How a command runs a service: until a signal stops it, with its metrics served."""
 
 import logging
-import signal
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -12,9 +11,6 @@ from oat.services import serve_metrics
 from oat.settings import PermanentError, Settings
 
 log = logging.getLogger(__name__)
-
-INTERRUPTED = 128 + signal.SIGINT
-"""The exit code of a command that a Ctrl-C ended before its work was done, as shells have it."""
 
 
 class Stoppable(Protocol):
