@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.console import Console, RenderableType
 
 from oat.addresses import ApiAddress, parse_api_url
 from oat.commands.option_groups import OptionGroup, option
@@ -155,12 +154,12 @@ class Client:
 
         asyncio.run(connected())
 
-    def show(self, data: Any, table: Callable[[], RenderableType]) -> None:
-        """Print `data` as JSON, or the `table` of it."""
+    def show(self, data: Any, print_table: Callable[[], None]) -> None:
+        """Print `data` as JSON, or have it printed for people."""
         if self.as_json:
             print(json.dumps(data))
         else:
-            Console().print(table())
+            print_table()
 
 
 def client_options(*settings: str, as_json: bool = True) -> OptionGroup:
