@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from oat.settings import SettingsError
+from oat import addresses
+from oat.addresses import SQLITE, DatabaseAddress, parse_database
 
 CONNECT_TIMEOUT = 10
 """Seconds a server may take to accept a connection."""
@@ -40,15 +41,11 @@ def make_engine(url: str) -> sa.Engine:
     Raises:
         SettingsError: the URL is invalid, or of a database without a driver here.
     """
-    try:
-        parsed = sa.make_url(url)
-        engine = sa.create_engine(parsed, **_options(parsed))
-    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
-        raise SettingsError(
-            f"database URL {_masked(url)!r}: {error}; expected mysql+pymysql://user:password@host/name, "
-            "postgresql+psycopg://… or sqlite:///file"
-        ) from None
-    if parsed.get_backend_name() == "sqlite":
+    address = parse_database(url)
+    options = _options(address)
+    connect_args = address.merge(options.pop("connect_args"))
+    engine = sa.create_engine(_sqlalchemy_url(address), connect_args=connect_args, **options)
+    if address.driver == SQLITE:
         _prepare_sqlite(engine)
     return engine
 
@@ -64,13 +61,19 @@ def is_transient(error: DBAPIError) -> bool:
     return isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
 
 
-def _options(url: sa.URL) -> dict[str, Any]:
-    match url.get_backend_name():
-        case "sqlite":
-            if url.database and url.database != ":memory:":
-                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+def _sqlalchemy_url(address: DatabaseAddress) -> sa.URL:
+    return sa.URL.create(
+        address.driver, address.user, address.password, address.host, address.port, address.database
+    )
+
+
+def _options(address: DatabaseAddress) -> dict[str, Any]:
+    """Return the options of SQLAlchemy's engine; `connect_args` are those of the driver."""
+    match address.driver:
+        case addresses.SQLITE:
+            Path(address.database or "").parent.mkdir(parents=True, exist_ok=True)
             return {"connect_args": {"timeout": READ_TIMEOUT}}
-        case "mysql" | "mariadb":
+        case addresses.MYSQL:
             timeouts = {
                 "connect_timeout": CONNECT_TIMEOUT, "read_timeout": READ_TIMEOUT, "write_timeout": READ_TIMEOUT,
             }  # fmt: skip
@@ -80,15 +83,13 @@ def _options(url: sa.URL) -> dict[str, Any]:
                 "isolation_level": "READ COMMITTED",
                 "pool_recycle": IDLE_TIMEOUT // 2,  # before the server closes an idle connection
             }
-        case "postgresql":
+        case _:
             # tcp_user_timeout ends a wait for the acknowledgement of data sent; only keepalives notice that the
             # server is gone while its result is awaited.
             timeouts = {"connect_timeout": CONNECT_TIMEOUT, "tcp_user_timeout": READ_TIMEOUT * 1000}
             timeouts |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}  # 30 s in all
             session = f"-c idle_in_transaction_session_timeout={IDLE_TIMEOUT}s -c lock_timeout={LOCK_TIMEOUT}s"
             return {"connect_args": timeouts | {"options": session}, "isolation_level": "READ COMMITTED"}
-        case other:
-            raise ValueError(f"{other} is not a database oat works with")
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:
@@ -103,10 +104,3 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
         # A transaction that reads first and writes later would fail at the write instead of waiting for the lock.
         read_only = connection.get_execution_options().get("read_only")
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-def _masked(url: str) -> str:
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except (ArgumentError, ValueError):
-        return url.partition("://")[0] + "://…"

@@ -10,6 +10,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from oat.addresses import parse_database
 from oat.process import exponential_backoff
 from oat.records.engine import is_permanent, is_transient, make_engine
 from oat.settings import PermanentError
@@ -43,7 +44,7 @@ class Transactions:
         self.stopping = stopping
         self.timeout = timeout
         self._engine = make_engine(url)
-        self.name = self._engine.url.render_as_string(hide_password=True)
+        self.name = parse_database(url).name
 
     def close(self) -> None:
         """Close the connections."""

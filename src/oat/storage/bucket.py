@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from oat.settings import SettingsError, mask_password
+from oat.addresses import BucketAddress, check_endpoint, unset_empty
+from oat.settings import SettingsError
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -36,11 +36,6 @@ RETRY_TIMEOUT = timedelta(seconds=10)
 PROBE = ".oat-probe"
 """The object that a worker writes to see whether it may write: it has no byte, and always this name."""
 
-_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-"""S3's rules for the name of a bucket."""
-
-_ENDPOINT = re.compile(r"https?://[\w.\[\]:-]+(/[\w./~-]*)?")
-
 _NOT_IMPLEMENTED = "501 Not Implemented"
 """In the message of an error: the server has not all of S3, and will not have it after a retry either."""
 
@@ -52,23 +47,18 @@ class Bucket:
     """The objects under a prefix of a bucket; an object appears when its upload is complete.
 
     Args:
-        target: `s3://bucket/prefix`.
+        address: the bucket and the prefix.
         max_size: bytes of the largest object, for which the timeout of a request has to suffice.
     """
 
-    def __init__(self, target: str, max_size: int = 0) -> None:
-        self.url = target.rstrip("/")
-        parts = urlsplit(target)
-        # Validated here because obstore panics, instead of raising an error, if a name is no bucket or no host.
-        if parts.scheme != "s3" or not _BUCKET_NAME.fullmatch(parts.netloc):
-            raise SettingsError(
-                f"the target {mask_password(target)!r} is neither a directory nor of the form s3://bucket/prefix"
-            )
+    def __init__(self, address: BucketAddress, max_size: int) -> None:
+        self.url = address.name
+        unset_empty("AWS_")
+        # Checked here because obstore panics, instead of raising an error, if the address has no host.
         for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
-            endpoint = os.environ.get(variable)
-            if endpoint is not None and not _ENDPOINT.fullmatch(endpoint):
-                raise SettingsError(f"{variable}: expected http[s]://host:port, not {mask_password(endpoint)!r}")
-        self._objects = self._connect(parts.netloc, parts.path.strip("/"), max_size)
+            if endpoint := os.environ.get(variable):
+                check_endpoint(variable, endpoint)
+        self._objects = self._connect(address.bucket, address.prefix, max_size)
 
     def _connect(self, bucket: str, prefix: str, max_size: int) -> "S3Store":
         from obstore.exceptions import BaseError  # noqa: PLC0415 (50 ms that a process with a directory saves)
