@@ -34,8 +34,12 @@ YEAR = 31_536_000.0
 
 Seconds = Annotated[float, Field(gt=0, le=YEAR, allow_inf_nan=False)]
 
-Size = Annotated[PositiveInt, Field(le=10**18)]
-"""A limit: at most what the databases store."""
+MAX_INTEGER = 2**31 - 1
+"""The largest integer that MySQL and PostgreSQL store as INTEGER, and that Pillow counts bytes with."""
+
+MAX_SIDE = 2**24
+"""Pixels: for an image of this width or height Pillow takes 64 or 128 MiB beside the pixels; more for larger ones,
+up to 2**29, where it gives up."""
 
 
 class Limits(BaseSettings):
@@ -45,13 +49,13 @@ class Limits(BaseSettings):
         env_prefix="OAT_MAX_", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    side: Size = 32_768
+    side: Annotated[PositiveInt, Field(le=MAX_SIDE)] = 32_768
     """Maximum width and maximum height of an image, in pixels."""
-    pixels: Size = 2**26
+    pixels: Annotated[PositiveInt, Field(le=MAX_INTEGER)] = 2**26
     """Maximum width times height of an image, in pixels; a worker needs one byte of memory for each."""
-    iterations: Size = 1_000_000
+    iterations: Annotated[PositiveInt, Field(le=MAX_INTEGER)] = 1_000_000
     """Maximum number of iterations of a pixel."""
-    work: Size = 10**12
+    work: PositiveInt = 10**12
     """Maximum number of pixels times iterations. The default takes one core about a quarter of an hour; RabbitMQ
     requeues a task that is unacknowledged for half an hour (its consumer timeout)."""
 

@@ -103,6 +103,11 @@ class Bucket:
         with self._as_os_error():
             return bytes(self._objects.get(name).bytes())
 
+    def size(self, name: str) -> int:
+        """Return the size of an object in bytes."""
+        with self._as_os_error():
+            return self._objects.head(name)["size"]
+
     def delete(self, name: str) -> None:
         """Delete an object, if it exists."""
         try:

@@ -30,6 +30,7 @@ class _Backend(Protocol):
     def prepare(self) -> None: ...
     def put(self, name: str, content: bytes) -> str: ...
     def get(self, name: str) -> bytes: ...
+    def size(self, name: str) -> int: ...
     def delete(self, name: str) -> None: ...
     def names(self) -> Iterator[str]: ...
     def stale_files(self) -> Iterator[str]: ...
@@ -77,6 +78,15 @@ class Store:
             OSError: it cannot be read now.
         """
         return self._backend.get(f"{uuid}{SUFFIX}")
+
+    def size(self, uuid: UUID) -> int:
+        """Return the size of the image of `uuid` in bytes.
+
+        Raises:
+            FileNotFoundError: there is none.
+            OSError: it cannot be told now.
+        """
+        return self._backend.size(f"{uuid}{SUFFIX}")
 
     def delete(self, uuid: UUID) -> None:
         """Delete the image of `uuid`; do nothing if there is none.
