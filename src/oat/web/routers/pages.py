@@ -72,7 +72,7 @@ def fractal(request: Request, backend: BackendDependency, uuid: UUID) -> Respons
     """Show one fractal with its record."""
     found = backend.catalog.get(uuid)
     parameters = urlencode({name: getattr(found, name) for name in PARAMETERS})
-    return render(request, "fractal.html", fractal=found, parameters=parameters)
+    return render(request, "fractal.html", fractal=found, parameters=parameters, damage=backend.damage(found))
 
 
 @router.post("/fractals/{uuid}/delete")

@@ -55,7 +55,7 @@ function createCard(fractal) {
   card.querySelector("a").href = `${root}/fractals/${fractal.uuid}`;
   card.querySelector(".picture").append(fractal.status === "done"
     ? element("img", { src: `${root}/v1/fractals/${fractal.uuid}/thumbnail`, alt: `Julia set of c = ${name}`, width: 320, height: 320 })
-    : element("span", { className: "state", textContent: fractal.status }));
+    : element("span", { className: "state", textContent: fractal.status + (fractal.error ? `: ${fractal.error}` : "") }));
   card.querySelector(".c").textContent = name;
   card.querySelector(".quiet").textContent = `${fractal.width} × ${fractal.height}`
     + (fractal.duration === null ? "" : ` · ${seconds(fractal.duration)}`);
