@@ -31,6 +31,10 @@ chaos: .venv/develop ## kill, cut off and fill up everything; SEED=… repeats t
 	@tests/install-servers
 	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest -m "" tests/chaos
 
+mutants: .venv/develop ## plant a fault for each rule into a copy of the sources; a test must catch it (a quarter of an hour)
+	@tests/install-servers
+	.venv/bin/python tests/mutants/run.py
+
 lint: .venv/develop ## format, rules, types, import directions, sizes, and what the documentation says (half a minute)
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -98,4 +102,4 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
-.PHONY: help setup run test test-unit chaos test-vagrant test-container test-cluster lint docs docs-serve bench bench-kernel bench-load bench-store simulation screenshot lock clean
+.PHONY: help setup run test test-unit chaos mutants test-vagrant test-container test-cluster lint docs docs-serve bench bench-kernel bench-load bench-store simulation screenshot lock clean

@@ -4,6 +4,7 @@ The pages are written by hand but for the parts between `<!-- generated: NAME --
 the function of that name. With `--check` nothing is written; the exit status says whether a page is out of date.
 """
 
+import argparse
 import ast
 import inspect
 import re
@@ -271,6 +272,9 @@ MAKERS: tuple[Callable[[], str], ...] = (
 
 def main() -> int:
     """Write the pages, or check them; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is stale")
+    check = parser.parse_args().check
     made = {each.__name__: each for each in MAKERS}
     used, stale = set(), []
     for page in sorted(DOCS.rglob("*.md")):
@@ -279,11 +283,11 @@ def main() -> int:
         after = BLOCK.sub(lambda block: f"{block[1]}\n{made[block[2]]().strip()}\n\n{block[3]}", before)
         if after != before:
             stale.append(page)
-            if "--check" not in sys.argv:
+            if not check:
                 page.write_text(after)
     if missing := made.keys() - used:
         print(f"on no page: {', '.join(sorted(missing))}")
-    if "--check" not in sys.argv:
+    if not check:
         return bool(missing)
     for page in stale:
         print(f"{page.relative_to(DOCS.parent)} does not say what the code does: run docs/generate_reference.py")

@@ -1,10 +1,9 @@
-"""The engine: SQLAlchemy's options for each kind of database, and which errors are permanent or transient."""
+"""The engine: SQLAlchemy's options for each kind of database."""
 
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from oat import addresses
 from oat.addresses import SQLITE, DatabaseAddress, parse_database
@@ -22,17 +21,13 @@ left one that holds locks, which the client's next connection wants."""
 LOCK_TIMEOUT = 20
 """Seconds the server waits for a lock; less than `READ_TIMEOUT`, so that the server ends the wait, not we."""
 
-PERMANENT_CODES = {
-    1044,  # ER_DBACCESS_DENIED_ERROR
-    1045,  # ER_ACCESS_DENIED_ERROR
-    1049,  # ER_BAD_DB_ERROR
-    1142,  # ER_TABLEACCESS_DENIED_ERROR
-    1698,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
-}
-"""Errors of MySQL and MariaDB that trying again does not mend. Source: their error reference."""
-
-PERMANENT_PHRASES = ("password authentication failed", "does not exist", "unable to open database file")
-"""The same of PostgreSQL and SQLite, whose drivers have no codes for errors while connecting."""
+_BEGIN_POSTGRESQL = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'"
+)
+"""The beginning of a transaction, in one message. A connection pooler such as PgBouncer accepts no options when a
+connection is made, and in its mode `transaction` gives each transaction another connection to the server: what holds
+for longer than a transaction would hold for somebody else."""
 
 
 def make_engine(url: str) -> sa.Engine:
@@ -47,18 +42,9 @@ def make_engine(url: str) -> sa.Engine:
     engine = sa.create_engine(_sqlalchemy_url(address), connect_args=connect_args, **options)
     if address.driver == SQLITE:
         _prepare_sqlite(engine)
+    elif address.driver == addresses.POSTGRESQL:
+        _prepare_postgresql(engine)
     return engine
-
-
-def is_permanent(error: DBAPIError) -> bool:
-    """Return whether the server has refused: a wrong password, no such database, a missing privilege."""
-    code = error.orig.args[0] if error.orig and error.orig.args else None
-    return code in PERMANENT_CODES or any(phrase in str(error.orig) for phrase in PERMANENT_PHRASES)
-
-
-def is_transient(error: DBAPIError) -> bool:
-    """Return whether trying again may help: a lost connection, a deadlock, a full disk; unless `is_permanent`."""
-    return isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
 
 
 def _sqlalchemy_url(address: DatabaseAddress) -> sa.URL:
@@ -88,8 +74,9 @@ def _options(address: DatabaseAddress) -> dict[str, Any]:
             # server is gone while its result is awaited.
             timeouts = {"connect_timeout": CONNECT_TIMEOUT, "tcp_user_timeout": READ_TIMEOUT * 1000}
             timeouts |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}  # 30 s in all
-            session = f"-c idle_in_transaction_session_timeout={IDLE_TIMEOUT}s -c lock_timeout={LOCK_TIMEOUT}s"
-            return {"connect_args": timeouts | {"options": session}, "isolation_level": "READ COMMITTED"}
+            # `_prepare_postgresql` begins the transactions. Statements are not prepared on the server: behind a pooler
+            # the next transaction may have another connection to it.
+            return {"connect_args": timeouts | {"autocommit": True, "prepare_threshold": None}}
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:
@@ -104,3 +91,9 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
         # A transaction that reads first and writes later would fail at the write instead of waiting for the lock.
         read_only = connection.get_execution_options().get("read_only")
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _prepare_postgresql(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "begin")
+    def on_begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(_BEGIN_POSTGRESQL)
