@@ -51,7 +51,7 @@ class Worker(Service):
 
     def __init__(self, settings: Settings, threads: int) -> None:
         super().__init__(settings)
-        self.store = Store(settings.target)
+        self.store = Store(settings.target, settings.limits.pixels)
         self.name = socket.gethostname()[:255]
         self._threads = RenderThreads(threads, self._process, self.broker.wake)
         self._in_flight: set[Delivery] = set()
