@@ -115,7 +115,7 @@ def _is_being_written(path: str, match: re.Match[str]) -> bool:
 
 
 def _file_system_time(folder: str) -> float:
-    """Return the time by the clock from which files in `folder` get theirs: on a network drive, that of its server."""
+    """Return the time by the clock that dates files in `folder`: on a network drive, that of its server."""
     probe = os.path.join(folder, temporary_name(f"{next(_counter)}.time"))  # noqa: PTH118 (see above)
     try:
         file = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -1,8 +1,8 @@
 """The clock of the records: the database's, so that the clocks of the hosts may differ, or be set.
 
 A process asks the database for its time every `MAX_AGE` seconds, and adds what has passed since then by a clock of
-its own that nobody sets. With SQLite there is no server: the time is that of the host. Where a clock is set back, the
-records made before have times in the future. What is further in the future than `TOLERANCE` counts as long ago.
+its own that nobody sets. With SQLite there is no server: the time is that of the host. Where a clock is set back,
+the records made before have times in the future. What is further in the future than `TOLERANCE` is corrected.
 """
 
 import time

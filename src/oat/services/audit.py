@@ -53,7 +53,7 @@ ADVICE = {
     Problem.ORPHANED_IMAGE: "an image without a record: delete it, or see whether it belongs to another database",
     Problem.ORPHANED_OUTBOX_ROW: "a task to be published that has no record: delete it from the table outbox",
     Problem.STALE_TEMPORARY_FILE: "a killed worker's temporary file: delete it, or start a worker on that machine",
-    Problem.IN_FUTURE: "its times are in the future, a clock was ahead: start a tracker (oat-tracker), it corrects them",
+    Problem.IN_FUTURE: "times in the future, a clock was ahead: start a tracker (oat-tracker), it corrects them",
 }
 """What each problem means, and what to do about it."""
 
