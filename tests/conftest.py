@@ -14,7 +14,7 @@ import pytest
 
 from helpers.browser import CHROMIUM, launched
 from helpers.proxy import Proxy
-from helpers.servers import MariaDB, MissingError, PostgreSQL, RabbitMQ, SeaweedFS
+from helpers.servers import MariaDB, MissingError, PgBouncer, PostgreSQL, RabbitMQ, SeaweedFS
 from helpers.system import System
 
 
@@ -60,6 +60,24 @@ def mariadb():
 @pytest.fixture(scope="session")
 def postgresql():
     yield from _private(PostgreSQL)
+
+
+@pytest.fixture(params=["session", "transaction"])
+def pooled(request, postgresql):
+    """The URL of an empty database through PgBouncer, in both of its modes that services can work with.
+
+    It has fewer connections to the server than the services have to it, where the mode allows that.
+    """
+    size = 2 if request.param == "transaction" else 50
+
+    def kind(folder):
+        pooler = PgBouncer(folder, options=(f"pool_mode = {request.param}", f"default_pool_size = {size}"))
+        pooler.port_behind = postgresql.port
+        return pooler
+
+    url = postgresql.database(uuid4().hex[:8])
+    for pooler in _private(kind):
+        yield url.replace(f":{postgresql.port}/", f":{pooler.port}/")
 
 
 @pytest.fixture(scope="session")

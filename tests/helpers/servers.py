@@ -186,6 +186,28 @@ class PostgreSQL(Server):
         return self._dsn(f"tutorial_{name}").replace("postgresql:", "postgresql+psycopg:")
 
 
+class PgBouncer(Server):
+    """A connection pooler in front of the PostgreSQL at `port_behind`; `options` are lines of its configuration."""
+
+    BIN = Path("/usr/sbin/pgbouncer")
+    port_behind: int
+
+    def start(self):
+        if not self.BIN.exists():
+            raise MissingError("pgbouncer")
+        config, users = self.folder / "pgbouncer.ini", self.folder / "users"
+        users.write_text('"tutorial" ""\n')
+        own = (
+            "[databases]", f"* = host=127.0.0.1 port={self.port_behind}",
+            "[pgbouncer]", "listen_addr = 127.0.0.1", f"listen_port = {self.port}", "unix_socket_dir =",
+            "auth_type = trust", f"auth_file = {users}", "server_login_retry = 1",
+        )  # fmt: skip
+        config.write_text("\n".join([*own, *self.options, ""]))
+        self.spawn(*as_unprivileged("postgres", self.folder), self.BIN, config, cwd="/")
+        wait_until(self.answers, "PgBouncer")
+        return self
+
+
 class SeaweedFS(Server):
     """An object store that speaks S3."""
 
