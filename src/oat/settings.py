@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     resend_after: Seconds = 60.0
     """Seconds without a result after which a published task may be lost: it is published again once the queues are
     empty or have delivered results of later tasks. Doubled with each attempt."""
-    ack_timeout: PositiveFloat = 1500.0
+    ack_timeout: Seconds = 1500.0
     """Seconds after which a worker returns an unacknowledged task to RabbitMQ, and goes on rendering it: less than
     RabbitMQ's `consumer_timeout`, which is half an hour by default and would cost it the connection."""
     limits: Limits = Field(default_factory=Limits)
