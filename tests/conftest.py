@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from helpers.browser import CHROMIUM, launched
+from helpers.clocks import library
 from helpers.proxy import Proxy
 from helpers.s3 import Moto
 from helpers.servers import MariaDB, MissingError, PgBouncer, PostgreSQL, RabbitMQ, SeaweedFS
@@ -112,6 +113,15 @@ def chromium():
         _left_out("chromium")
     with launched() as browser:
         yield browser
+
+
+@pytest.fixture
+def wrong_clocks():
+    """The library with which `helpers.clocks` sets the clock of a process."""
+    try:
+        return library()
+    except MissingError as missing:
+        _left_out(str(missing))
 
 
 @pytest.fixture

@@ -56,8 +56,7 @@ class Limits(BaseSettings):
     iterations: Annotated[PositiveInt, Field(le=MAX_INTEGER)] = 1_000_000
     """Maximum number of iterations of a pixel."""
     work: PositiveInt = 10**12
-    """Maximum number of pixels times iterations. The default takes one core about a quarter of an hour; RabbitMQ
-    requeues a task that is unacknowledged for half an hour (its consumer timeout)."""
+    """Maximum number of pixels times iterations. The default takes one core about a quarter of an hour."""
 
 
 class Settings(BaseSettings):
@@ -82,6 +81,9 @@ class Settings(BaseSettings):
     resend_after: Seconds = 60.0
     """Seconds without a result after which a published task may be lost: it is published again once the queues are
     empty or have delivered results of later tasks. Doubled with each attempt."""
+    ack_timeout: Seconds = 1500.0
+    """Seconds after which a worker returns an unacknowledged task to RabbitMQ, and goes on rendering it: less than
+    RabbitMQ's `consumer_timeout`, which is half an hour by default and would cost it the connection."""
     limits: Limits = Field(default_factory=Limits)
     """The largest task that is accepted."""
     api_token: SecretStr | None = None
