@@ -139,7 +139,9 @@ def result() -> str:
 
 
 def _openapi() -> dict[str, Any]:
-    somewhere = Settings(broker_url="filesystem:///nowhere", database_url="sqlite:////nowhere", target="/nowhere")
+    somewhere = Settings(
+        broker_url="filesystem:///nowhere", database_url="sqlite:////tmp/nowhere.db", target="/nowhere"
+    )
     return application(Backend(somewhere)).openapi()
 
 

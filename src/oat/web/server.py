@@ -72,6 +72,8 @@ class WebServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except UnicodeError:
+            raise SettingsError(f"cannot serve on {host}, port {port}: this is no host") from None
         except OSError as error:
             raise OSError(f"cannot serve on {host}, port {port}: {error.strerror}") from error
         name = f"[{host}]" if ":" in host else host
