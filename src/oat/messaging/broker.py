@@ -123,10 +123,11 @@ class Broker:
         self._channel.basic_qos(0, prefetch, False)
 
         def deliver(message: Any) -> None:
+            tag, redelivered = message.delivery_tag, message.delivery_info.get("redelivered", False)
             if self._is_rabbitmq:
-                self._acknowledgements.delivered(message.delivery_tag)
+                self._acknowledgements.delivered(tag)
             count = (message.headers or {}).get("x-delivery-count")
-            delivery = Delivery(message.body, message.delivery_tag, count if isinstance(count, int) else 0)
+            delivery = Delivery(message.body, tag, count if isinstance(count, int) else 0, redelivered)
             self._received.append(partial(on_message, delivery))
 
         # A new tag each time: quorum queues of RabbitMQ 3.10 mistake one that is used again for the cancelled one.
