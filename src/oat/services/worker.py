@@ -50,7 +50,7 @@ class Worker(Service):
 
     def __init__(self, settings: Settings, threads: int) -> None:
         super().__init__(settings)
-        self.store = Store(settings.target)
+        self.store = Store(settings.target, settings.limits.pixels)
         self.name = socket.gethostname()[:255]
         self._threads = RenderThreads(threads, self._process, self.broker.wake)
         self._in_flight = InFlight(2 * MAX_PREFETCH * threads)  # twice what a connection has in flight at most
