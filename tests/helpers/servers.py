@@ -187,7 +187,7 @@ class PostgreSQL(Server):
 
 
 class PgBouncer(Server):
-    """A connection pooler in front of the PostgreSQL at `port_behind`; `options` are lines of its configuration."""
+    """A pooler in front of the PostgreSQL at `port_behind`; `options` are lines of its configuration."""
 
     BIN = Path("/usr/sbin/pgbouncer")
     port_behind: int

@@ -69,7 +69,9 @@ def test_a_full_sqlite_database_is_waited_for(url):
 def test_a_file_that_is_no_sqlite_database_is_refused(tmp_path, url, content):
     (tmp_path / "oat.db").write_bytes(content)
     with pytest.raises(DatabaseError, match="refuses"):
-        Transactions(url, threading.Event())._read(lambda connection: connection.execute(sa.text("SELECT 1 FROM x")))
+        Transactions(url, threading.Event())._read(
+            lambda connection: connection.execute(sa.text("SELECT 1 FROM x"))
+        )
 
 
 def test_a_sqlite_file_that_cannot_be_opened_is_refused(tmp_path, url):
@@ -81,4 +83,6 @@ def test_a_sqlite_file_that_cannot_be_opened_is_refused(tmp_path, url):
 def test_wrong_sql_is_a_bug(url):
     assert error_kind(the_error(url, "SELEKT 1")) == ErrorKind.BUG
     assert error_kind(the_error(url, "SELECT * FROM nothing")) == ErrorKind.BUG
-    assert error_kind(the_error(url, "CREATE TABLE t (x UNIQUE)", *["INSERT INTO t VALUES (1)"] * 2)) == ErrorKind.BUG
+    assert (
+        error_kind(the_error(url, "CREATE TABLE t (x UNIQUE)", *["INSERT INTO t VALUES (1)"] * 2)) == ErrorKind.BUG
+    )
