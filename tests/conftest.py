@@ -32,6 +32,12 @@ def _left_out(missing):
     pytest.skip(f"{missing} is not installed; tests/install-servers brings it")
 
 
+@pytest.fixture
+def left_out():
+    """Leave the test out, loudly, for want of what is named."""
+    return _left_out
+
+
 def _private(kind):
     with tempfile.TemporaryDirectory(prefix="oat-") as folder:
         Path(folder).chmod(0o755)

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
+from oat.process import create_durably
 from oat.settings import SettingsError
 
 CONNECT_TIMEOUT = 10
@@ -68,7 +69,7 @@ def _options(url: sa.URL) -> dict[str, Any]:
     match url.get_backend_name():
         case "sqlite":
             if url.database and url.database != ":memory:":
-                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+                create_durably(Path(url.database).parent)
             return {"connect_args": {"timeout": READ_TIMEOUT}}
         case "mysql" | "mariadb":
             timeouts = {
@@ -96,7 +97,7 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
     def on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # keeps the driver from beginning transactions of its own
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk: power cuts
 
     @sa.event.listens_for(engine, "begin")
     def on_begin(connection: sa.Connection) -> None:
