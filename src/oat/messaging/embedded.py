@@ -13,6 +13,7 @@ import re
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -31,7 +32,7 @@ MIN_FILES = 32
 """Files that the tasks of one flush are divided into at least, as far as `BATCH_SIZES` allows, so that
 several workers get some of them."""
 
-_FILE = re.compile(r"[0-9].*-(?P<count>[1-9][0-9]?)\.json")
+_FILE = re.compile(r"(?P<position>[0-9]{1,20}).*-(?P<count>[1-9][0-9]?)\.json")
 
 Message = dict[str, Any]
 
@@ -49,6 +50,10 @@ class Channel(filesystem.Channel):
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # kombu's own
         self._folder = str(self.data_folder_in)
         self._queues: dict[str, DurableFolder] = {}
+        self._position = 0
+        """The number of the last file written, or found at the beginning."""
+        for queue in filter(Path.is_dir, Path(self._folder).iterdir()):
+            self._position = max([self._position, *(int(name["position"]) for name in self._files(queue.name))])
         self._unflushed: defaultdict[str, list[Message]] = defaultdict(list)
         self._requeued: defaultdict[str, list[Message]] = defaultdict(list)
         self._listing: defaultdict[str, deque[str]] = defaultdict(deque)
@@ -82,9 +87,14 @@ class Channel(filesystem.Channel):
             messages = unflushed[queue]
             size = min(max(minimum, len(messages) // MIN_FILES), maximum)
             batches = (messages[start : start + size] for start in range(0, len(messages), size))
-            files = returned | dict(_file(batch, time.time_ns()) for batch in batches)
+            files = returned | dict(_file(batch, self._next_position()) for batch in batches)
             self._queues[queue].write(files)
             self._listing[queue].extendleft(returned)
+
+    def _next_position(self) -> int:
+        """Return a number for the next file: the time, and after all that were there if the clock was set back."""
+        self._position = max(self._position + 1, time.time_ns())
+        return self._position
 
     def close(self) -> None:
         """Return what is unacknowledged to its queue."""

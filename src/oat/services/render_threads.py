@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-from oat.messages import Result, Task
-from oat.messaging import Delivery
+from oat.messages import Result
+from oat.services.in_flight import Work
 
 STORING_THREADS = 16
 """Threads that may store, beyond those that render: a disk syncs the files of many threads in nearly the time of
@@ -27,20 +27,20 @@ class RenderThreads:
     """
 
     def __init__(
-        self, count: int, process: Callable[[Task], Result | None], on_finished: Callable[[], None]
+        self, count: int, process: Callable[[Work], Result | None], on_finished: Callable[[], None]
     ) -> None:
         self.count = count
         self.active = count
         """How many threads may render at a time."""
-        self.finished: deque[tuple[Delivery, Result | None]] = deque()
+        self.finished: deque[tuple[Work, Result | None]] = deque()
         """What the threads have processed, in the order they finished."""
         self._process = process
         self._on_finished = on_finished
         self._slots = threading.Condition()
         self._slots_taken: set[int] = set()
         """The threads that render, or wait for a task to render."""
-        self._waiting: SimpleQueue[tuple[Delivery, Task] | None] = SimpleQueue()
-        self._rendering: set[Delivery] = set()
+        self._waiting: SimpleQueue[Work | None] = SimpleQueue()
+        self._rendering: set[Work] = set()
         self._threads = [
             threading.Thread(target=self._run, name=f"render-{n}") for n in range(count + STORING_THREADS)
         ]
@@ -70,20 +70,20 @@ class RenderThreads:
             self._slots_taken.discard(threading.get_ident())
             self._slots.notify()
 
-    def submit(self, delivery: Delivery, task: Task) -> None:
-        """Have a thread process `task`."""
-        self._waiting.put((delivery, task))
+    def submit(self, work: Work) -> None:
+        """Have a thread process `work`."""
+        self._waiting.put(work)
 
     def waiting(self) -> int:
         """Return how many tasks no thread has begun."""
         return self._waiting.qsize()
 
-    def drop_waiting(self) -> list[Delivery]:
-        """Drop the tasks that no thread has begun, and return their deliveries."""
+    def drop_waiting(self) -> list[Work]:
+        """Drop the tasks that no thread has begun, and return them."""
         dropped = []
         try:
-            while item := self._waiting.get_nowait():
-                dropped.append(item[0])
+            while work := self._waiting.get_nowait():
+                dropped.append(work)
         except Empty:
             pass
         return dropped
@@ -93,15 +93,14 @@ class RenderThreads:
         return bool(self._rendering)
 
     def _run(self) -> None:
-        while item := self._next():
-            delivery, task = item
-            self._rendering.add(delivery)
-            self.finished.append((delivery, self._process(task)))
-            self._rendering.remove(delivery)
+        while work := self._next():
+            self._rendering.add(work)
+            self.finished.append((work, self._process(work)))
+            self._rendering.remove(work)
             self._on_finished()
         self.rendered()
 
-    def _next(self) -> tuple[Delivery, Task] | None:
+    def _next(self) -> Work | None:
         this = threading.get_ident()
         with self._slots:
             self._slots_taken.discard(this)

@@ -8,7 +8,7 @@ from oat.messages import InvalidMessageError, Result, parse_result
 from oat.messaging import RESULTS, TASKS, Delivery
 from oat.process import notify_ready
 from oat.services import metrics, outbox
-from oat.services.service import RecordingService
+from oat.services.recording_service import RecordingService
 from oat.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -119,6 +119,10 @@ class Tracker(RecordingService):
         if now < self._reconcile_due:
             return
         self._reconcile_due = now + min(RECONCILE_INTERVAL, self.settings.resend_after, self.settings.lease)
+        if corrected := self.database.correct_times():
+            log.warning(
+                "%d time(s) of records were in the future, and are corrected: was a clock set back?", corrected
+            )
         resent, given_up = self.database.resend_lost(self.settings.resend_after, self._queues_empty())
         metrics.RESENT.inc(resent)
         if resent or given_up:

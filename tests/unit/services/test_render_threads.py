@@ -4,7 +4,6 @@ import threading
 
 import pytest
 
-from helpers.tasks import task
 from helpers.waiting import wait_until
 from oat.services.render_threads import STORING_THREADS, RenderThreads
 
@@ -36,7 +35,7 @@ def begun():
 def test_as_many_render_as_are_active(begun):
     threads, rendering, _, go_on, _ = begun
     for _ in range(20):
-        threads.submit(object(), task())
+        threads.submit(object())
     wait_until(lambda: len(rendering) == 1, "one that renders")
     assert threads.waiting() == 19
     threads.activate(5)
@@ -50,7 +49,7 @@ def test_others_render_while_some_store(begun):
     go_on.set()
     threads.activate(3)
     for _ in range(100):
-        threads.submit(object(), task())
+        threads.submit(object())
     wait_until(lambda: len(storing) == 3 + STORING_THREADS, "all threads storing")
     assert threads.waiting() == 100 - 3 - STORING_THREADS
     assert threads.is_busy()
