@@ -134,6 +134,11 @@ class System(Processes):
         with self.engine.connect() as connection:
             return connection.execute(sa.text("SELECT COUNT(*) FROM outbox")).scalar()
 
+    def unpublished(self):
+        """The UUIDs in the outbox."""
+        with self.engine.connect() as connection:
+            return set(connection.execute(sa.text("SELECT uuid FROM outbox")).scalars())
+
     def counts(self):
         """How many records there are in each state."""
         with self.engine.connect() as connection:
@@ -195,6 +200,10 @@ class System(Processes):
         assert report["problems"] == ({"ORPHANED_IMAGE": orphaned} if orphaned else {}), report
         assert report["queues"] == {"tasks": 0, "results": 0, "dead-letters": dead}
         assert audited.returncode == bool(orphaned), audited.stderr
+
+    def report(self):
+        """What `oat audit` finds."""
+        return json.loads(self.call("oat", "audit", "--json").stdout)
 
 
 def drain(channel, queue):
