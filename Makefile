@@ -31,12 +31,25 @@ chaos: .venv/develop ## kill, cut off and fill up everything; SEED=… repeats t
 	@tests/install-servers
 	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest -m "" tests/chaos
 
-lint: .venv/develop ## format, rules, types, import directions, sizes (half a minute)
+mutants: .venv/develop ## plant a fault for each rule into a copy of the sources; a test must catch it (a quarter of an hour)
+	@tests/install-servers
+	.venv/bin/python tests/mutants/run.py
+
+lint: .venv/develop ## format, rules, types, import directions, sizes, and what the documentation says (half a minute)
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/python .ci/sizes.py
+	.venv/bin/python docs/check_links.py
+	.venv/bin/python docs/check_troubleshooting.py
+	.venv/bin/python docs/generate_reference.py --check
+
+docs: .venv/develop ## build the site of the documentation into docs/_build (half a minute)
+	.venv/bin/sphinx-build -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
+
+docs-serve: docs ## show the site at http://127.0.0.1:8000/ until Ctrl-C
+	.venv/bin/python -m http.server 8000 --bind 127.0.0.1 --directory docs/_build/html
 
 bench: bench-kernel bench-load ## measure the renderer and the pipeline, side by side with others (ten minutes)
 
@@ -67,7 +80,7 @@ lock: .venv/develop ## pin the newest versions of all dependencies (half a minut
 	  pyproject.toml --group dev --group bench -o requirements-bench.txt
 
 clean: ## remove what the other targets made
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/_build
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "oat needs Python 3.11 or newer, this is %d.%d" % sys.version_info[:2])'
@@ -89,4 +102,4 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
-.PHONY: help setup run test test-unit chaos test-vagrant test-container test-cluster lint bench bench-kernel bench-load bench-store simulation screenshot lock clean
+.PHONY: help setup run test test-unit chaos mutants test-vagrant test-container test-cluster lint docs docs-serve bench bench-kernel bench-load bench-store simulation screenshot lock clean

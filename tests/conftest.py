@@ -14,6 +14,7 @@ import pytest
 
 from helpers.browser import CHROMIUM, launched
 from helpers.clocks import library
+from helpers.proxy import Proxy
 from helpers.servers import MariaDB, MissingError, PgBouncer, PostgreSQL, RabbitMQ, SeaweedFS
 from helpers.system import System
 
@@ -145,3 +146,16 @@ def on_servers(vhost, mariadb, tmp_path, settings):
     """The same on RabbitMQ and MariaDB alone, where one combination is enough."""
     with System(tmp_path, vhost, mariadb.database(uuid4().hex[:8]), **settings) as running:
         yield running
+
+
+@pytest.fixture
+def proxies(on_servers, rabbitmq, mariadb):
+    """The broker's and the database's proxy; the services see the servers through them alone."""
+    broker, database = Proxy(rabbitmq.port), Proxy(mariadb.port)
+    on_servers.environment |= {
+        "OAT_BROKER_URL": on_servers.broker_url.replace(f":{rabbitmq.port}", f":{broker.port}"),
+        "OAT_DATABASE_URL": on_servers.database_url.replace(f":{mariadb.port}", f":{database.port}"),
+    }
+    yield {"broker": broker, "database": database}
+    broker.close()
+    database.close()

@@ -7,38 +7,50 @@ needs no server.
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from platformdirs import user_data_path
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
+import pydantic_settings
+from pydantic import Field, PositiveInt, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from oat.addresses import (
+    SQLITE,
+    BucketAddress,
+    data_folder,
+    expand,
+    folder_url,
+    parse_broker,
+    parse_database,
+    parse_target,
+    sqlite_url,
+)
+from oat.errors import PermanentError, SettingsError
 
-class PermanentError(Exception):
-    """An error that a retry would not fix; its message is one line that says what would."""
+__all__ = ["Limits", "PermanentError", "Settings", "SettingsError", "data_folder", "load_settings"]
 
+YEAR = 31_536_000.0
+"""Seconds: more than any of the timeouts is meant to be, and little enough for every date."""
 
-class SettingsError(PermanentError, ValueError):
-    """A setting has an unusable value; the message names the setting and what is expected."""
+Seconds = Annotated[float, Field(gt=0, le=YEAR, allow_inf_nan=False)]
 
-
-def data_folder() -> Path:
-    """Return the user's data directory, where the embedded broker, database and store are."""
-    return user_data_path("oat")
+Size = Annotated[PositiveInt, Field(le=10**18)]
+"""A limit: at most what the databases store."""
 
 
 class Limits(BaseSettings):
     """The largest task that is accepted, as `OAT_MAX_…`."""
 
-    model_config = SettingsConfigDict(env_prefix="OAT_MAX_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="OAT_MAX_", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
 
-    side: PositiveInt = 32_768
+    side: Size = 32_768
     """Maximum width and maximum height of an image, in pixels."""
-    pixels: PositiveInt = 2**26
+    pixels: Size = 2**26
     """Maximum width times height of an image, in pixels; a worker needs one byte of memory for each."""
-    iterations: PositiveInt = 1_000_000
+    iterations: Size = 1_000_000
     """Maximum number of iterations of a pixel."""
-    work: PositiveInt = 10**12
+    work: Size = 10**12
     """Maximum number of pixels times iterations. The default takes one core about a quarter of an hour; RabbitMQ
     requeues a task that is unacknowledged for half an hour (its consumer timeout)."""
 
@@ -46,11 +58,13 @@ class Limits(BaseSettings):
 class Settings(BaseSettings):
     """The settings that all services share, as `OAT_…`."""
 
-    model_config = SettingsConfigDict(env_prefix="OAT_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="OAT_", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
 
-    broker_url: str = Field(default_factory=lambda: f"filesystem://{data_folder() / 'broker'}")
+    broker_url: str = Field(default_factory=lambda: folder_url(data_folder() / "broker"), repr=False)
     """The broker: `amqp://` or `amqps://` for RabbitMQ, `filesystem://` and a directory for the embedded one."""
-    database_url: str = Field(default_factory=lambda: f"sqlite:///{data_folder() / 'oat.db'}")
+    database_url: str = Field(default_factory=lambda: sqlite_url(data_folder() / "oat.db"), repr=False)
     """The database, as an SQLAlchemy URL of MariaDB, MySQL, PostgreSQL or SQLite."""
     target: str = Field(default_factory=lambda: str(data_folder() / "images"))
     """The store of the images: a directory, or `s3://bucket/prefix`."""
@@ -58,9 +72,9 @@ class Settings(BaseSettings):
     """The type of the queues declared on RabbitMQ; versions before 3.10 always get classic ones."""
     log_file: Path | None = None
     """The file that the log is appended to; unset, it goes to standard error."""
-    lease: PositiveFloat = 60.0
+    lease: Seconds = 60.0
     """Seconds during which only the process that recorded a task publishes it; then any publisher may."""
-    resend_after: PositiveFloat = 60.0
+    resend_after: Seconds = 60.0
     """Seconds without a result after which a published task may be lost: it is published again once the queues are
     empty or have delivered results of later tasks. Doubled with each attempt."""
     limits: Limits = Field(default_factory=Limits)
@@ -78,12 +92,48 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     """The address that `metrics_port` is bound to."""
 
-    @field_validator("target")
+    @field_validator("broker_url", "database_url", "target", "log_file", mode="plain")
     @classmethod
-    def _make_absolute(cls, target: str) -> str:
-        return target if "://" in target else str(Path(target).absolute())
+    def _check_address(cls, value: Any, info: ValidationInfo) -> Any:
+        """Check an address; paths become absolute, in URLs as well. pydantic's own types reject some paths."""
+        match info.field_name:
+            case "broker_url":
+                address = parse_broker(value)
+                return address.name if address.folder else value
+            case "database_url":
+                file = parse_database(value)
+                return file.name if file.driver == SQLITE else value
+            case "target":
+                target = parse_target(value)
+                return target.name if isinstance(target, BucketAddress) else target
+            case _:
+                return None if value is None else Path(expand(str(value)))
+
+    @field_validator("api_token", mode="before")
+    @classmethod
+    def _check_token(cls, token: Any) -> Any:
+        if isinstance(token, str) and not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", token):
+            raise SettingsError("a token is made of printable ASCII characters, without a space at its ends")
+        return token
 
 
-def mask_password(url: str) -> str:
-    """Return `url` with its password replaced by asterisks, fit for a log."""
-    return re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)
+def load_settings(**given: Any) -> Settings:
+    """Return the settings of the environment, with those that are `given`, None and "" left out.
+
+    Raises:
+        SettingsError: a value cannot be used; the message names the variable, and quotes no secret.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value not in (None, "")})
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        model = next(model for model in (Settings, Limits) if model.__name__ == error.title)
+        name = f"{model.model_config['env_prefix']}{'_'.join(map(str, fault['loc']))}".upper()
+        cause = fault.get("ctx", {}).get("error")
+        if isinstance(cause, SettingsError):
+            raise SettingsError(f"{name}: {cause}") from None
+        raise SettingsError(f"{name}: {fault['msg']}, not {fault['input']!r}") from None
+    except pydantic_settings.SettingsError:
+        raise SettingsError(
+            "OAT_LIMITS: set OAT_MAX_SIDE, OAT_MAX_PIXELS, OAT_MAX_ITERATIONS, OAT_MAX_WORK"
+        ) from None

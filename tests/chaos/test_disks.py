@@ -96,7 +96,7 @@ def test_an_embedded_database_and_broker_on_a_full_disk(tmp_path, small_disk):
 
 
 SHARED_TABLESPACE = ("--innodb-file-per-table=0", "--innodb-autoextend-increment=1")
-"""As `provision/service.sh` sets it; `docs/architecture.md` tells what happens otherwise."""
+"""As `provision/service.sh` sets it; `docs/notebook.md` tells what happens otherwise."""
 
 
 @pytest.mark.long

@@ -3,13 +3,12 @@
 import pytest
 
 from helpers.processes import terminate
+from helpers.servers import RabbitMQ
 from helpers.system import System
 from helpers.waiting import free_port, wait_until
 
 
 def test_services_wait_for_servers_that_are_not_there_yet(tmp_path):
-    from helpers.servers import RabbitMQ  # noqa: PLC0415 (only here)
-
     port = free_port()
     folder = tmp_path / "broker"
     folder.mkdir()

@@ -17,20 +17,20 @@ from uuid import uuid4
 import amqp
 from kombu.exceptions import KombuError
 
+from oat.addresses import parse_broker
 from oat.messaging.confirms import Confirms
 from oat.messaging.connection import (
     PERMANENT_ERRORS,
     READ_TIMEOUT,
     BrokerError,
     ConnectionLostError,
-    check_url,
     connect,
 )
 from oat.messaging.deliveries import Acknowledgements, Delivery
 from oat.messaging.queues import DEAD_LETTERS, declare, supports_quorum_queues
 from oat.messaging.self_pipe import SelfPipe
 from oat.process import exponential_backoff
-from oat.settings import Settings, mask_password
+from oat.settings import Settings
 
 FLUSH_INTERVAL = 0.03
 """Seconds between two reads of the connection, at least, while messages keep coming: one system call then reads
@@ -62,11 +62,10 @@ class Broker:
     def __init__(
         self, settings: Settings, stopping: threading.Event, flush_interval: float = FLUSH_INTERVAL
     ) -> None:
-        check_url(settings.broker_url)
-        self.url = settings.broker_url
+        self.address = parse_broker(settings.broker_url)
         self.stopping = stopping
         self.flush_interval = flush_interval
-        self._is_rabbitmq = self.url.startswith("amqp")
+        self._is_rabbitmq = self.address.folder is None
         self._quorum = self._is_rabbitmq and settings.queue_type == "quorum"
         self._self_pipe = SelfPipe()
         self._received: deque[Callable[[], None]] = deque()
@@ -95,7 +94,7 @@ class Broker:
                 return
             except PERMANENT_ERRORS as error:
                 if not connected_once:
-                    raise BrokerError(f"the broker {mask_password(self.url)} refuses: {error}") from error
+                    raise BrokerError(f"the broker {self.address.name} refuses: {error}") from error
                 reason: Exception = error
             except (OSError, KombuError, amqp.AMQPError, ConnectionLostError) as error:
                 reason = error
@@ -104,7 +103,7 @@ class Broker:
             log.warning(
                 "%s the broker %s (%s); trying again in %.1f seconds",
                 "lost" if connected_once else "cannot reach",
-                mask_password(self.url), reason or type(reason).__name__, pause,
+                self.address.name, reason or type(reason).__name__, pause,
             )  # fmt: skip
             self.stopping.wait(pause)
 
@@ -228,7 +227,7 @@ class Broker:
     def _open(self) -> None:
         """Open a connection, declare the queues, and forget the deliveries and messages of the last connection."""
         self._received.clear()
-        self._connection = connect(self.url)
+        self._connection = connect(self.address)
         self._channel = self._connection.channel()
         self._consumers = []
         self._confirms = Confirms()

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from oat.settings import SettingsError
+from oat import addresses
+from oat.addresses import SQLITE, DatabaseAddress, parse_database
 
 CONNECT_TIMEOUT = 10
 """Seconds a server may take to accept a connection."""
@@ -37,29 +37,30 @@ def make_engine(url: str) -> sa.Engine:
     Raises:
         SettingsError: the URL is invalid, or of a database without a driver here.
     """
-    try:
-        parsed = sa.make_url(url)
-        engine = sa.create_engine(parsed, **_options(parsed))
-    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
-        raise SettingsError(
-            f"database URL {_masked(url)!r}: {error}; expected mysql+pymysql://user:password@host/name, "
-            "postgresql+psycopg://… or sqlite:///file"
-        ) from None
-    match parsed.get_backend_name():
-        case "sqlite":
-            _prepare_sqlite(engine)
-        case "postgresql":
-            _prepare_postgresql(engine)
+    address = parse_database(url)
+    options = _options(address)
+    connect_args = address.merge(options.pop("connect_args"))
+    engine = sa.create_engine(_sqlalchemy_url(address), connect_args=connect_args, **options)
+    if address.driver == SQLITE:
+        _prepare_sqlite(engine)
+    elif address.driver == addresses.POSTGRESQL:
+        _prepare_postgresql(engine)
     return engine
 
 
-def _options(url: sa.URL) -> dict[str, Any]:
-    match url.get_backend_name():
-        case "sqlite":
-            if url.database and url.database != ":memory:":
-                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+def _sqlalchemy_url(address: DatabaseAddress) -> sa.URL:
+    return sa.URL.create(
+        address.driver, address.user, address.password, address.host, address.port, address.database
+    )
+
+
+def _options(address: DatabaseAddress) -> dict[str, Any]:
+    """Return the options of SQLAlchemy's engine; `connect_args` are those of the driver."""
+    match address.driver:
+        case addresses.SQLITE:
+            Path(address.database or "").parent.mkdir(parents=True, exist_ok=True)
             return {"connect_args": {"timeout": READ_TIMEOUT}}
-        case "mysql" | "mariadb":
+        case addresses.MYSQL:
             timeouts = {
                 "connect_timeout": CONNECT_TIMEOUT, "read_timeout": READ_TIMEOUT, "write_timeout": READ_TIMEOUT,
             }  # fmt: skip
@@ -69,7 +70,7 @@ def _options(url: sa.URL) -> dict[str, Any]:
                 "isolation_level": "READ COMMITTED",
                 "pool_recycle": IDLE_TIMEOUT // 2,  # before the server closes an idle connection
             }
-        case "postgresql":
+        case _:
             # tcp_user_timeout ends a wait for the acknowledgement of data sent; only keepalives notice that the
             # server is gone while its result is awaited.
             timeouts = {"connect_timeout": CONNECT_TIMEOUT, "tcp_user_timeout": READ_TIMEOUT * 1000}
@@ -77,8 +78,6 @@ def _options(url: sa.URL) -> dict[str, Any]:
             # `_prepare_postgresql` begins the transactions. Statements are not prepared on the server: behind a
             # pooler the next transaction may have another connection to it.
             return {"connect_args": timeouts | {"autocommit": True, "prepare_threshold": None}}
-        case other:
-            raise ValueError(f"{other} is not a database oat works with")
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:
@@ -99,10 +98,3 @@ def _prepare_postgresql(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "begin")
     def on_begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(_BEGIN_POSTGRESQL)
-
-
-def _masked(url: str) -> str:
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except (ArgumentError, ValueError):
-        return url.partition("://")[0] + "://…"

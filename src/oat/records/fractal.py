@@ -14,8 +14,8 @@ from oat.records.states import Status
 class Fractal(BaseModel):
     """The record of a task."""
 
-    uuid: UUID
-    status: Status
+    uuid: UUID = Field(description="Identifies the task, its record and its image.")
+    status: Status = Field(description="Waiting, done or failed.")
     width: int = Field(description="Pixels across.")
     height: int = Field(description="Pixels down.")
     iterations: int = Field(description="The maximum of iterations per pixel.")
@@ -31,9 +31,9 @@ class Fractal(BaseModel):
     worker: str | None = Field(description="The host that rendered it.")
     error: str | None = Field(description="Why there is no image.")
     attempts: int = Field(description="How often its task was put into the outbox, to be published.")
-    created_at: AwareDatetime
-    sent_at: AwareDatetime
-    finished_at: AwareDatetime | None
+    created_at: AwareDatetime = Field(description="When it was recorded.")
+    sent_at: AwareDatetime = Field(description="When its latest attempt began.")
+    finished_at: AwareDatetime | None = Field(description="When it was done or failed.")
 
     def task(self) -> Task:
         """Return the task that this is the record of."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from oat.addresses import parse_database
 from oat.process import exponential_backoff
 from oat.records.clock import DatabaseClock
 from oat.records.engine import make_engine
@@ -48,7 +49,7 @@ class Transactions:
         self.timeout = timeout
         self._engine = make_engine(url)
         self._clock = DatabaseClock()
-        self.name = self._engine.url.render_as_string(hide_password=True)
+        self.name = parse_database(url).name
 
     def close(self) -> None:
         """Close the connections."""

@@ -8,7 +8,8 @@ The orbit of a point z of the complex plane is z ← z² + c, repeated. Its esca
             break
         zr, zi = zr * zr - zi * zi + cr, zr * zi + zr * zi + ci
 
-which the compiled `kernel` executes for many pixels at once. `docs/kernel.md` explains how it was optimized.
+which the compiled `kernel` executes for many pixels at once. How it was optimized:
+`docs/explanation/kernel.md`.
 """
 
 import ctypes

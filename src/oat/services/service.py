@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from oat.messaging import FLUSH_INTERVAL, Broker, Delivery
-from oat.records import Database
 from oat.services import metrics
 from oat.settings import Settings
 
@@ -54,23 +53,3 @@ class Service(ABC):
         log.warning("dead-lettered a message: %s", reason)
         metrics.DEAD_LETTERED.inc()
         self.broker.dead_letter(delivery.body, reason, on_confirm or (lambda: self.broker.ack(delivery)))
-
-
-class RecordingService(Service):
-    """A service that also works on the records in the database."""
-
-    def __init__(self, settings: Settings, flush_interval: float = FLUSH_INTERVAL) -> None:
-        super().__init__(settings, flush_interval)
-        self.database = Database(settings.database_url, self.stopping)
-
-    def run(self) -> None:
-        """Work until `stop` is called.
-
-        Raises:
-            PermanentError: broker or database cannot be used as the settings say.
-        """
-        try:
-            self.database.prepare()
-            self.broker.serve(self._session)
-        finally:
-            self.database.close()

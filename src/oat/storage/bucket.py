@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 from uuid import uuid4
 
+from oat.addresses import BucketAddress, check_endpoint, unset_empty
 from oat.process import temporary_name
-from oat.settings import SettingsError, mask_password
+from oat.settings import SettingsError
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -32,11 +32,6 @@ MAX_RETRIES = 2
 RETRY_TIMEOUT = timedelta(seconds=10)
 """From the first attempt on, after which the library does not retry."""
 
-_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-"""S3's rules for the name of a bucket."""
-
-_ENDPOINT = re.compile(r"https?://[\w.\[\]:-]+(/[\w./~-]*)?")
-
 _METADATA_SERVICE = "/latest/api/token"
 """The path at which a virtual machine's metadata service is asked for credentials, if there are no others."""
 
@@ -44,19 +39,14 @@ _METADATA_SERVICE = "/latest/api/token"
 class Bucket:
     """The objects under a prefix of a bucket; an object appears when its upload is complete."""
 
-    def __init__(self, target: str) -> None:
-        self.url = target.rstrip("/")
-        parts = urlsplit(target)
-        # Validated here because obstore panics, instead of raising an error, if a name is no bucket or no host.
-        if parts.scheme != "s3" or not _BUCKET_NAME.fullmatch(parts.netloc):
-            raise SettingsError(
-                f"the target {mask_password(target)!r} is neither a directory nor of the form s3://bucket/prefix"
-            )
+    def __init__(self, address: BucketAddress) -> None:
+        self.url = address.name
+        unset_empty("AWS_")
+        # Checked here because obstore panics, instead of raising an error, if the address has no host.
         for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
-            endpoint = os.environ.get(variable)
-            if endpoint is not None and not _ENDPOINT.fullmatch(endpoint):
-                raise SettingsError(f"{variable}: expected http[s]://host:port, not {mask_password(endpoint)!r}")
-        self._objects = self._connect(parts.netloc, parts.path.strip("/"))
+            if endpoint := os.environ.get(variable):
+                check_endpoint(variable, endpoint)
+        self._objects = self._connect(address.bucket, address.prefix)
 
     def _connect(self, bucket: str, prefix: str) -> "S3Store":
         from obstore.exceptions import BaseError  # noqa: PLC0415 (50 ms that a process with a directory saves)

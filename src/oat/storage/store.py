@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Protocol
 from uuid import UUID
 
+from oat.addresses import parse_target
 from oat.storage.bucket import Bucket
 from oat.storage.directory import Directory
 
@@ -47,7 +48,8 @@ class Store:
     """
 
     def __init__(self, target: str) -> None:
-        self._backend: _Backend = Bucket(target) if "://" in target else Directory(target)
+        address = parse_target(target)
+        self._backend: _Backend = Directory(address) if isinstance(address, str) else Bucket(address)
 
     def prepare(self) -> None:
         """Check that images can be written; a directory is created, and its stale temporary files are removed.

@@ -1,14 +1,17 @@
 """Thumbnails: small copies of the images, made at their first request and kept in the data folder."""
 
+import contextlib
 import io
+import tempfile
 import threading
+from functools import cached_property
 from pathlib import Path
 from uuid import UUID
 
 from PIL import Image
 
 from oat.process import write_atomically
-from oat.settings import data_folder
+from oat.settings import SettingsError, data_folder
 from oat.storage import Store
 
 THUMBNAIL_SIDE = 320
@@ -27,7 +30,17 @@ class Thumbnails:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._folder = data_folder() / "thumbnails"
+
+    @cached_property
+    def _folder(self) -> Path:
+        """In the data directory; where there is none, a temporary one."""
+        try:
+            return data_folder() / "thumbnails"
+        except SettingsError:
+            self._temporary = tempfile.TemporaryDirectory(
+                prefix="oat-thumbnails-"
+            )  # removed along with this object
+            return Path(self._temporary.name)
 
     def path(self, uuid: UUID) -> Path:
         """Return the path of the thumbnail of `uuid`, which is made if there is none.
@@ -45,7 +58,8 @@ class Thumbnails:
 
     def delete(self, uuid: UUID) -> None:
         """Delete the thumbnail of `uuid`, if there is one."""
-        self._path(uuid).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what is left of it is never shown
+            self._path(uuid).unlink(missing_ok=True)
 
     def _path(self, uuid: UUID) -> Path:
         return self._folder / f"{uuid}.webp"

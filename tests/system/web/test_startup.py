@@ -5,13 +5,12 @@ import pytest
 
 from helpers.gallery import SMALL, problem
 from helpers.processes import gallery_address, terminate
+from helpers.servers import RabbitMQ
 from helpers.system import System
 from helpers.waiting import free_port, wait_until
 
 
 def test_without_a_broker_tasks_are_recorded_and_published_later(rabbitmq, tmp_path):
-    from helpers.servers import RabbitMQ  # noqa: PLC0415 (only here)
-
     port = free_port()
     folder = tmp_path / "broker"
     folder.mkdir()

@@ -151,3 +151,16 @@ def test_a_task_overtaken_by_a_later_one_is_resent_while_the_queue_is_not_empty(
         connection.execute(fractals.update().values(finished_at=now - timedelta(seconds=451)))
     assert database.resend_lost(30, queue_empty=False) == (int(lost), 0)
     assert [task.uuid for task in database.overdue_tasks(lease=60)] == [overtaken.uuid] * lost
+
+
+@pytest.mark.parametrize(("attempts", "minutes"), [(1, 1), (2, 2), (5, 16)])
+def test_each_attempt_doubles_the_time_until_a_task_is_resent(database, attempts, minutes):
+    [task] = some_tasks(1)
+    database.record([task])
+    database.mark_published([task.uuid])
+    now = datetime.now(UTC).replace(tzinfo=None)
+    for seconds, resent in ((60 * minutes - 20, 0), (60 * minutes + 20, 1)):
+        with database._engine.begin() as connection:
+            sent_at = now - timedelta(seconds=seconds)
+            connection.execute(fractals.update().values(attempts=attempts, sent_at=sent_at))
+        assert database.resend_lost(60, queue_empty=True) == (resent, 0)
