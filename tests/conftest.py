@@ -15,6 +15,7 @@ import pytest
 from helpers.browser import CHROMIUM, launched
 from helpers.clocks import library
 from helpers.proxy import Proxy
+from helpers.s3 import Moto
 from helpers.servers import MariaDB, MissingError, PgBouncer, PostgreSQL, RabbitMQ, SeaweedFS
 from helpers.system import System
 
@@ -32,6 +33,12 @@ def _left_out(missing):
         raise MissingError(missing)
     warnings.warn(f"LEFT OUT: tests that need {missing}, which is not installed here", stacklevel=1)
     pytest.skip(f"{missing} is not installed; tests/install-servers brings it")
+
+
+@pytest.fixture
+def left_out():
+    """Leave this test out, for want of the server it is called with."""
+    return _left_out
 
 
 def _private(kind):
@@ -84,6 +91,11 @@ def pooled(request, postgresql):
 @pytest.fixture(scope="session")
 def seaweedfs():
     yield from _private(SeaweedFS)
+
+
+@pytest.fixture(scope="session")
+def moto():
+    yield from _private(Moto)
 
 
 @pytest.fixture

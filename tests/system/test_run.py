@@ -103,9 +103,10 @@ def test_ctrl_c_ends_the_run_while_the_database_is_silent(mariadb, tmp_path):
 
 
 def test_a_permanent_error_of_the_worker_ends_the_run(tmp_path):
-    settings = Settings(broker_url="carrier-pigeon:", target=str(tmp_path))
+    (tmp_path / "file").touch()
+    settings = Settings(broker_url=f"filesystem://{tmp_path}/file/broker", target=str(tmp_path))
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with pytest.raises(PermanentError, match="exit code 1"):
+    with pytest.raises(PermanentError, match="OAT_BROKER_URL"):
         Supervisor(settings, 1).run()
     # What this thread starts from now on must hear SIGTERM.
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == blocked

@@ -3,15 +3,13 @@
 import os
 import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 SERVICES = frozenset({"producer", "worker", "tracker", "web"})
 """Commands that run until they are stopped, and end with 0 then."""
 
-TERMINATING = {signal.SIGTERM, signal.SIGINT}
-
-INTERRUPTED = 130
-"""As in `oat.commands.errors`, which is not loaded yet."""
+INTERRUPTED, TERMINATED = 130, 143
+"""The statuses of a program that SIGINT or SIGTERM ended before its work was done, as shells have them."""
 
 
 def main() -> NoReturn:
@@ -19,11 +17,12 @@ def main() -> NoReturn:
     command = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "")
     if command in SERVICES:
         _service_main()
-    _end_on_signals(INTERRUPTED, TERMINATING if command == "run" else {signal.SIGINT})
+    _end_on_signals(INTERRUPTED, INTERRUPTED if command == "run" else TERMINATED)
     from oat.commands.cli import main as run  # noqa: PLC0415 (what takes a second)
 
-    if command != "run" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on there is work to be interrupted
+    if command != "run":  # from here on there is work to be interrupted
+        _handle(signal.SIGINT, signal.default_int_handler)
+        _handle(signal.SIGTERM, signal.SIG_DFL)
     run()
 
 
@@ -43,7 +42,7 @@ def tracker_main() -> NoReturn:
 
 
 def _service_main(name: str = "") -> NoReturn:
-    _end_on_signals(0, TERMINATING)
+    _end_on_signals(0, 0)
     from oat.commands import cli  # noqa: PLC0415 (as above)
 
     if name:
@@ -51,11 +50,15 @@ def _service_main(name: str = "") -> NoReturn:
     cli.main()
 
 
-def _end_on_signals(status: int, numbers: set[signal.Signals]) -> None:
-    """End the process with `status` on the signals `numbers`: nothing has begun yet that could be lost.
+def _end_on_signals(interrupted: int, terminated: int) -> None:
+    """End the process on SIGINT and SIGTERM with these statuses: nothing has begun yet that could be lost.
 
     Services, and `oat run`, install handlers of their own later (`process.signals`).
     """
-    for number in numbers:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, lambda *_: os._exit(status))
+    _handle(signal.SIGINT, lambda *_: os._exit(interrupted))
+    _handle(signal.SIGTERM, lambda *_: os._exit(terminated))
+
+
+def _handle(number: signal.Signals, handler: Any) -> None:
+    if signal.getsignal(number) != signal.SIG_IGN:
+        signal.signal(number, handler)

@@ -64,7 +64,8 @@ def report(error: BaseException, debug: bool) -> int:
         print_error(redact("".join(traceback.format_exception(error))).rstrip())
     message, status = explain(error)
     if message:
-        print_error(f"{Path(sys.argv[0]).name}: {_one_line(message)}")
+        program = Path(sys.argv[0]).name.replace("__main__.py", "oat")
+        print_error(f"{program}: {_one_line(message)}")
     return status
 
 

@@ -1,5 +1,7 @@
 """The connection to the broker, RabbitMQ or the embedded one: how it is opened, and how it fails."""
 
+import errno
+import os
 import ssl
 
 import amqp
@@ -15,7 +17,18 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 """Seconds a broker may take to reply, or to send the rest of a frame: as long as for a heartbeat."""
 
+
+class FolderError(Exception):
+    """The embedded broker's folder cannot be made or written."""
+
+
+FOLDER_ERRORS = frozenset({
+    errno.EACCES, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM, errno.EROFS,
+})  # fmt: skip
+"""Errors of the embedded broker's folder that another attempt would meet as well."""
+
 PERMANENT_ERRORS = (
+    FolderError,
     amqp.AccessRefused,
     amqp.NotAllowed,
     amqp.PreconditionFailed,
@@ -38,12 +51,11 @@ def connect(address: BrokerAddress) -> Connection:
 
     Raises:
         OSError: the broker cannot be reached.
+        FolderError: the embedded broker's folder cannot be used.
         amqp.AMQPError: it refuses the connection.
     """
     if address.folder is not None:
-        connection = embedded.connection(address.folder)
-        connection.connect()
-        return connection
+        return _connect_embedded(address.folder)
     connection = Connection(
         hostname=address.host,
         port=address.port,
@@ -59,4 +71,17 @@ def connect(address: BrokerAddress) -> Connection:
     connection.connect()
     # py-amqp's own read_timeout does not end a read that stops in the middle of a frame.
     connection.connection.sock.settimeout(READ_TIMEOUT)
+    return connection
+
+
+def _connect_embedded(folder: str) -> Connection:
+    try:
+        connection = embedded.connection(folder)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "it cannot be written")
+    except OSError as error:
+        if error.errno in FOLDER_ERRORS:
+            raise FolderError(f"{error.strerror}; OAT_BROKER_URL says where messages are") from error
+        raise
+    connection.connect()
     return connection

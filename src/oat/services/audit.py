@@ -132,7 +132,7 @@ def run_audit(settings: Settings) -> Iterator[Step]:
     database = Database(settings.database_url, threading.Event())
     database.prepare()
     broker.serve(lambda: queues.update({name: broker.size(name) for name in QUEUES}))
-    yield from compare(settings, database, Store(settings.target), queues)
+    yield from compare(settings, database, Store(settings.target, settings.limits.pixels), queues)
     database.close()
 
 
