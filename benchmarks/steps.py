@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ class Producer(producer.Producer):
 class PublishingBroker(Broker):
     """Records when the broker has confirmed a task."""
 
-    def publish(self, name: str, body: Any, on_confirm: Any, reason: str | None = None) -> None:
+    def publish(self, exchange: str, body: bytes, on_confirm: Callable[[], None]) -> None:
         """Publish as `Broker` does, and record the confirm."""
         uuid = json.loads(body)["uuid"]
 
@@ -51,7 +52,7 @@ class PublishingBroker(Broker):
             completed("publish", uuid)
             on_confirm()
 
-        super().publish(name, body, confirmed, reason)
+        super().publish(exchange, body, confirmed)
 
 
 class Worker(worker.Worker):

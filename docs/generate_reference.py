@@ -74,8 +74,10 @@ def shared_options() -> dict[str, Any]:
 def default_of(model: type[BaseSettings], name: str) -> str:
     """Return the default of a setting as text."""
     value = model.model_fields[name].get_default(call_default_factory=True, validated_data={})
-    if value is None or isinstance(value, BaseModel):
-        return "none" if value is None else ""
+    if isinstance(value, BaseModel):
+        return ""
+    if value in (None, "", ()):
+        return "none"
     return code(str(value).replace(str(data_folder()), "DATA"))
 
 
@@ -137,9 +139,7 @@ def result() -> str:
 
 
 def _openapi() -> dict[str, Any]:
-    somewhere = Settings(
-        broker_url="filesystem:///nowhere", database_url="sqlite:////tmp/nowhere.db", target="/nowhere"
-    )
+    somewhere = Settings(broker_url="filesystem:///nowhere", database_url="sqlite:////nowhere", target="/nowhere")
     return application(Backend(somewhere)).openapi()
 
 

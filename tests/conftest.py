@@ -13,7 +13,9 @@ from uuid import uuid4
 import pytest
 
 from helpers.browser import CHROMIUM, launched
+from helpers.clocks import library
 from helpers.proxy import Proxy
+from helpers.s3 import Moto
 from helpers.servers import MariaDB, MissingError, PgBouncer, PostgreSQL, RabbitMQ, SeaweedFS
 from helpers.system import System
 
@@ -31,6 +33,12 @@ def _left_out(missing):
         raise MissingError(missing)
     warnings.warn(f"LEFT OUT: tests that need {missing}, which is not installed here", stacklevel=1)
     pytest.skip(f"{missing} is not installed; tests/install-servers brings it")
+
+
+@pytest.fixture
+def left_out():
+    """Leave this test out, for want of the server it is called with."""
+    return _left_out
 
 
 def _private(kind):
@@ -85,6 +93,11 @@ def seaweedfs():
     yield from _private(SeaweedFS)
 
 
+@pytest.fixture(scope="session")
+def moto():
+    yield from _private(Moto)
+
+
 @pytest.fixture
 def bucket(seaweedfs, monkeypatch):
     """A target in an object store, under a prefix of the test's own, with its variables in the environment."""
@@ -100,6 +113,15 @@ def chromium():
         _left_out("chromium")
     with launched() as browser:
         yield browser
+
+
+@pytest.fixture
+def wrong_clocks():
+    """The library with which `helpers.clocks` sets the clock of a process."""
+    try:
+        return library()
+    except MissingError as missing:
+        _left_out(str(missing))
 
 
 @pytest.fixture

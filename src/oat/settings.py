@@ -6,12 +6,13 @@ needs no server.
 """
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic_settings
 from pydantic import Field, PositiveInt, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from oat.addresses import (
     SQLITE,
@@ -33,8 +34,12 @@ YEAR = 31_536_000.0
 
 Seconds = Annotated[float, Field(gt=0, le=YEAR, allow_inf_nan=False)]
 
-Size = Annotated[PositiveInt, Field(le=10**18)]
-"""A limit: at most what the databases store."""
+MAX_INTEGER = 2**31 - 1
+"""The largest integer that MySQL and PostgreSQL store as INTEGER, and that Pillow counts bytes with."""
+
+MAX_SIDE = 2**24
+"""Pixels: for an image of this width or height Pillow takes 64 or 128 MiB beside the pixels; more for larger ones,
+up to 2**29, where it gives up."""
 
 
 class Limits(BaseSettings):
@@ -44,15 +49,14 @@ class Limits(BaseSettings):
         env_prefix="OAT_MAX_", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    side: Size = 32_768
+    side: Annotated[PositiveInt, Field(le=MAX_SIDE)] = 32_768
     """Maximum width and maximum height of an image, in pixels."""
-    pixels: Size = 2**26
+    pixels: Annotated[PositiveInt, Field(le=MAX_INTEGER)] = 2**26
     """Maximum width times height of an image, in pixels; a worker needs one byte of memory for each."""
-    iterations: Size = 1_000_000
+    iterations: Annotated[PositiveInt, Field(le=MAX_INTEGER)] = 1_000_000
     """Maximum number of iterations of a pixel."""
-    work: Size = 10**12
-    """Maximum number of pixels times iterations. The default takes one core about a quarter of an hour; RabbitMQ
-    requeues a task that is unacknowledged for half an hour (its consumer timeout)."""
+    work: PositiveInt = 10**12
+    """Maximum number of pixels times iterations. The default takes one core about a quarter of an hour."""
 
 
 class Settings(BaseSettings):
@@ -77,6 +81,9 @@ class Settings(BaseSettings):
     resend_after: Seconds = 60.0
     """Seconds without a result after which a published task may be lost: it is published again once the queues are
     empty or have delivered results of later tasks. Doubled with each attempt."""
+    ack_timeout: Seconds = 1500.0
+    """Seconds after which a worker returns an unacknowledged task to RabbitMQ, and goes on rendering it: less than
+    RabbitMQ's `consumer_timeout`, which is half an hour by default and would cost it the connection."""
     limits: Limits = Field(default_factory=Limits)
     """The largest task that is accepted."""
     api_token: SecretStr | None = None
@@ -87,6 +94,14 @@ class Settings(BaseSettings):
     """Rate limit of an IP address for requests that only read, as `COUNT/PERIOD`."""
     write_rate: str = "600/minute"
     """Rate limit of an IP address for requests that change something, as `COUNT/PERIOD`."""
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names, separated by commas, under which the gallery is asked for, besides those of the loopback; with a
+    token every name is allowed."""
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Addresses or networks, separated by commas, of reverse proxies whose X-Forwarded-For, -Proto and -Host are
+    trusted."""
+    root_path: str = ""
+    """The path prefix under which a reverse proxy has the gallery, like `/oat`."""
     metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """The TCP port on which a service serves its metrics for Prometheus; unset, it serves none."""
     metrics_host: str = "127.0.0.1"
@@ -115,6 +130,35 @@ class Settings(BaseSettings):
         if isinstance(token, str) and not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", token):
             raise SettingsError("a token is made of printable ASCII characters, without a space at its ends")
         return token
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        return [name.lower() for name in _split(value)] if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        try:
+            return [ip_network(each, strict=False) for each in _split(value)] if isinstance(value, str) else value
+        except ValueError as error:
+            raise SettingsError(f"expected addresses like 127.0.0.1 or 10.0.0.0/8: {error}") from None
+
+    @field_validator("root_path")
+    @classmethod
+    def _normalize_root_path(cls, value: str) -> str:
+        segments = value.strip("/")
+        if segments and not _ROOT_PATH.fullmatch(segments):
+            raise SettingsError("expected a path like /oat, of letters, digits, '-', '_' and '.'")
+        return f"/{segments}" if segments else ""
+
+
+_ROOT_PATH = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", re.ASCII)
+
+
+def _split(value: str) -> list[str]:
+    """Return the parts of a setting that has several, separated by commas."""
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def load_settings(**given: Any) -> Settings:

@@ -177,7 +177,9 @@ def test_everything_works_by_keyboard(open_page):
 
 def test_retry_and_delete(open_page, running):
     uuid = next(record["uuid"] for record in running.records() if record["status"] == "failed")
-    page = open_page(f"/fractals/{uuid}")
+    page = open_page("/?status=failed")
+    expect(page.locator(f'.card[data-uuid="{uuid}"]')).to_contain_text("no luck")
+    page.locator(f'.card[data-uuid="{uuid}"] a').click()
     expect(page.locator("figure")).to_contain_text("no luck")
     page.get_by_role("button", name="Send again").click()
     expect(page.locator("figure img")).to_be_visible()

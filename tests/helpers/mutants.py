@@ -64,9 +64,9 @@ def load() -> list[Mutant]:
     ]
 
 
-def copy_tree(folder: Path, mutant: Mutant | None = None) -> Path:
-    """Copy the sources and tests into `folder`, with the fault of `mutant`; return `folder`."""
-    shutil.copytree(ROOT, folder, ignore=IGNORED, symlinks=True)
+def copy_tree(source: Path, folder: Path, mutant: Mutant | None = None) -> Path:
+    """Copy the sources and tests from `source` to `folder`, with the fault of `mutant`; return `folder`."""
+    shutil.copytree(source, folder, ignore=IGNORED, symlinks=True)
     if mutant:
         module = folder / mutant.module
         module.write_text(mutant.plant(module.read_text()))

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from helpers.guard import guard_command, guard_process
 from helpers.waiting import free_port, wait_until
 
 HEARTBEAT = 4
@@ -41,6 +42,7 @@ class Server:
         self.process = subprocess.Popen(
             command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, **options
         )
+        guard_process(self.process.pid, group=True)
 
     def answers(self):
         if self.process.poll() is not None:
@@ -85,6 +87,7 @@ class RabbitMQ(Server):
             "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
         }
         self.spawn(str(self.BIN), env=self.environment)
+        guard_command(["sh", "-c", "! epmd -kill | grep living"], ERL_EPMD_PORT=str(self.epmd))
         wait_until(self.answers, "RabbitMQ")
         return self
 
@@ -100,7 +103,7 @@ class RabbitMQ(Server):
     def control(self, *command):
         """rabbitmqctl."""
         program = self.BIN.with_name("rabbitmqctl")
-        subprocess.run([program, *command], env=self.environment, check=True, capture_output=True, timeout=60)
+        subprocess.run([program, *command], env=self.environment, check=True, capture_output=True, timeout=180)
 
     def forget(self):
         """Lose everything, as a node does that is reset; only while it is stopped."""
@@ -184,7 +187,7 @@ class PostgreSQL(Server):
 
 
 class PgBouncer(Server):
-    """A connection pooler in front of the PostgreSQL at `port_behind`; `options` are lines of its configuration."""
+    """A pooler in front of the PostgreSQL at `port_behind`; `options` are lines of its configuration."""
 
     BIN = Path("/usr/sbin/pgbouncer")
     port_behind: int

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from helpers.mutants import Mutant, copy_tree, load
+from helpers.guard import guard_command, guard_process
+from helpers.mutants import ROOT, Mutant, copy_tree, load
 
 BIN = Path(sys.executable).parent
 
@@ -49,6 +50,7 @@ def pytest(copy: Path, tests: Sequence[str], *options: str) -> list[ElementTree.
         process = subprocess.Popen(
             [*command, *options, *tests], cwd=copy, env=environment(copy), stdout=file, stderr=file
         )
+        guard_process(process.pid)
         try:
             process.wait(TIMEOUT * len(tests))
         except subprocess.TimeoutExpired:
@@ -76,7 +78,7 @@ def check_that_the_copy_runs(folder: Path) -> None:
     Raises:
         SystemExit: they import something else.
     """
-    copy = copy_tree(folder / "canary")
+    copy = copy_tree(ROOT, folder / "canary")
     (copy / "src/oat/__init__.py").write_text('raise SystemExit("the copy runs")\n')
     for command in ([sys.executable, "-c", "import oat"], [BIN / "oat-worker", "--help"]):
         done = subprocess.run(
@@ -89,7 +91,7 @@ def check_that_the_copy_runs(folder: Path) -> None:
 def judge(folder: Path, number: int, mutant: Mutant) -> tuple[str, float]:
     """Plant `mutant`, run its test, and return what became of it, and the seconds."""
     started = time.monotonic()
-    copy = copy_tree(folder / f"mutant{number}", mutant)
+    copy = copy_tree(folder / "sources", folder / f"mutant{number}", mutant)
     result = verdict(pytest(copy, [mutant.test], "-x"))
     console.print(f"{result}: {mutant.rule}", highlight=False)
     if result != "caught":
@@ -103,7 +105,7 @@ def check_untouched(folder: Path, tests: Sequence[str], jobs: int) -> None:
     Raises:
         SystemExit: one does not.
     """
-    copy = copy_tree(folder / "untouched")
+    copy = copy_tree(folder / "sources", folder / "untouched")
     cases = pytest(copy, tests, "-n", str(jobs))
     bad = [
         case.get("name")
@@ -127,6 +129,8 @@ def main() -> int:
     mutants = [each for each in load() if options.only in f"{each.rule} {each.module} {each.test}"]
     with tempfile.TemporaryDirectory(prefix="oat-mutants-") as name, ThreadPoolExecutor(options.jobs) as pool:
         folder = Path(name)
+        guard_command(["rm", "-rf", folder])
+        copy_tree(ROOT, folder / "sources")  # at once: they may be edited meanwhile
         check_that_the_copy_runs(folder)
         check_untouched(folder, sorted({mutant.test for mutant in mutants}), options.jobs)
         judged = list(pool.map(lambda pair: judge(folder, *pair), enumerate(mutants)))

@@ -5,7 +5,7 @@ A connection belongs to one thread. Only that thread calls the methods of its `B
 
 import contextlib
 import logging
-import select
+import math
 import threading
 import time
 from collections import deque
@@ -55,7 +55,7 @@ class Broker:
 
     Args:
         settings: `broker_url` is `amqp[s]://user:password@host:port/vhost` or `filesystem:///folder`.
-        stopping: once it is set, a lost connection is not opened again.
+        stopping: once it is set, a lost connection is not opened again, unless `serve` is told otherwise.
         flush_interval: seconds between two reads of the connection, at least, while messages keep coming.
     """
 
@@ -67,6 +67,8 @@ class Broker:
         self.flush_interval = flush_interval
         self._is_rabbitmq = self.address.folder is None
         self._quorum = self._is_rabbitmq and settings.queue_type == "quorum"
+        self.ack_timeout = settings.ack_timeout if self._is_rabbitmq else math.inf
+        """Seconds a delivery may stay unacknowledged; the embedded broker has no limit."""
         self._self_pipe = SelfPipe()
         self._received: deque[Callable[[], None]] = deque()
         """Calls of `on_message` and `on_confirm` that the next `wait` makes."""
@@ -78,14 +80,16 @@ class Broker:
         self._confirms = Confirms()
         self._acknowledgements = Acknowledgements(None)
 
-    def serve(self, session: Callable[[], None]) -> None:
+    def serve(self, session: Callable[[], None], has_unfinished: Callable[[], bool] = lambda: False) -> None:
         """Run `session` on a connection, again on a new one whenever that is lost, until it returns.
+
+        A stopping service gets another one only while `has_unfinished`: it has something to publish.
 
         Raises:
             BrokerError: the broker refuses the first connection, or has the queues with other properties.
         """
         pauses, connected_once = exponential_backoff(MIN_PAUSE, MAX_PAUSE), False
-        while not self.stopping.is_set():
+        while not self.stopping.is_set() or has_unfinished():
             try:
                 self._open()
                 pauses, connected_once = exponential_backoff(MIN_PAUSE, MAX_PAUSE), True
@@ -105,10 +109,12 @@ class Broker:
                 "lost" if connected_once else "cannot reach",
                 self.address.name, reason or type(reason).__name__, pause,
             )  # fmt: skip
-            self.stopping.wait(pause)
+            if self.stopping.wait(pause) and has_unfinished():
+                self._self_pipe.wait(pause)  # until an image is finished
+                self._self_pipe.drain()
 
     def wake(self) -> None:
-        """End the `wait` of the connection's thread; may be called from any thread or signal handler."""
+        """End the connection thread's `wait`; may be called from any thread or signal handler."""
         self._self_pipe.wake()
 
     def consume(self, queue: str, prefetch: int, on_message: Callable[[Delivery], None]) -> None:
@@ -259,12 +265,12 @@ class Broker:
         connection.flush()
         if not connection.has_buffered_input:
             timeout = min(timeout, self._heartbeat_due - now)
-            ready, _, _ = select.select([connection.sock, self._self_pipe], [], [], max(timeout, 0))
+            ready, readable = self._self_pipe.wait(timeout, connection.sock)
             if ready:
                 self._pause_between_reads()
             self._read_at = time.monotonic()
             self._self_pipe.drain()
-            if connection.sock not in ready:
+            if not readable:
                 return
         try:
             connection.read(READ_TIMEOUT)
@@ -285,7 +291,7 @@ class Broker:
             left = deadline - self._read_at
             if woken or self._received or left <= 0:
                 return
-            select.select([self._self_pipe], [], [], min(max(POLL_INTERVAL, self.flush_interval), left))
+            self._self_pipe.wait(min(max(POLL_INTERVAL, self.flush_interval), left))
 
     def _pause_between_reads(self) -> None:
         """Sleep until `flush_interval` has passed since the last read."""

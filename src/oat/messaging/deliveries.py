@@ -1,8 +1,11 @@
 """Deliveries: messages that were received, and their acknowledgement."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
+
+from amqp import spec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -14,6 +17,8 @@ class Delivery:
     """The broker's name for this delivery: an integer of RabbitMQ, a string of the embedded broker."""
     redeliveries: int = 0
     """How often a quorum queue has delivered the message before, without an `ack`; always 0 elsewhere."""
+    received_at: float = field(default_factory=time.monotonic)
+    """When it was received, in seconds of the monotonic clock."""
 
 
 class Acknowledgements:
@@ -38,7 +43,8 @@ class Acknowledgements:
     def requeue(self, tag: int) -> None:
         """Return the delivery `tag` to its queue."""
         del self._in_flight[tag]
-        self._channel.basic_reject(tag, requeue=True)
+        # Not basic.reject, which RabbitMQ 4.3 and newer count as a failure of the message.
+        self._channel.send_method(spec.Basic.Nack, "Lbb", (tag, False, True))
 
     def send(self) -> None:
         """Send the acknowledgements: one for the oldest deliveries in a row, one for each of the others."""

@@ -23,11 +23,12 @@ LOCK_TIMEOUT = 20
 
 _BEGIN_POSTGRESQL = (
     "BEGIN ISOLATION LEVEL READ COMMITTED; "
-    f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'"
+    f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; "
+    f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'"
 )
 """The beginning of a transaction, in one message. A connection pooler such as PgBouncer accepts no options when a
-connection is made, and in its mode `transaction` gives each transaction another connection to the server: what holds
-for longer than a transaction would hold for somebody else."""
+connection is made, and in its mode `transaction` gives each transaction another connection to the server: what
+holds for longer than a transaction would hold for somebody else."""
 
 
 def make_engine(url: str) -> sa.Engine:
@@ -74,8 +75,8 @@ def _options(address: DatabaseAddress) -> dict[str, Any]:
             # server is gone while its result is awaited.
             timeouts = {"connect_timeout": CONNECT_TIMEOUT, "tcp_user_timeout": READ_TIMEOUT * 1000}
             timeouts |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}  # 30 s in all
-            # `_prepare_postgresql` begins the transactions. Statements are not prepared on the server: behind a pooler
-            # the next transaction may have another connection to it.
+            # `_prepare_postgresql` begins the transactions. Statements are not prepared on the server: behind a
+            # pooler the next transaction may have another connection to it.
             return {"connect_args": timeouts | {"autocommit": True, "prepare_threshold": None}}
 
 

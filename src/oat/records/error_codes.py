@@ -1,8 +1,8 @@
 """The codes of database errors, with their names, and what each kind of error means to a service.
 
-Sources: PostgreSQL's manual, appendix A "PostgreSQL Error Codes"; the MariaDB Knowledge Base, "MariaDB Error Codes";
-the MySQL reference manual, "Server Error Message Reference" and "Client Error Message Reference"; sqlite.org, "Result
-and Error Codes". The names are those of the drivers, or of these pages where a driver has none.
+Sources: PostgreSQL's manual, appendix "PostgreSQL Error Codes"; the MariaDB Knowledge Base, "MariaDB Error Codes";
+the MySQL reference manual, "Server Error Message Reference" and "Client Error Message Reference"; sqlite.org,
+"Result and Error Codes". The names are those of the drivers, or of these pages where a driver has none.
 """
 
 from enum import StrEnum
@@ -68,6 +68,14 @@ POSTGRESQL: dict[str, tuple[str, ErrorKind]] = {
     "XX002": ("IndexCorrupted", _P),
 }
 """SQLSTATEs, before their classes: those that differ, and those that are met most."""
+
+MYSQL_CLASSES: dict[str, tuple[str, ErrorKind]] = {
+    "08": ("connection exception", _T),
+    "28": ("invalid authorization specification", _P),
+    "40": ("transaction rollback", _T),
+    "70": ("interrupted", _T),
+}
+"""Classes of the SQLSTATE that comes with an error number that `MYSQL` does not have. All others are bugs."""
 
 MYSQL: Codes = {
     0: ("the connection is closed", _T),  # PyMySQL's own
@@ -172,7 +180,7 @@ MYSQL: Codes = {
     4151: ("ER_ACCOUNT_HAS_BEEN_LOCKED", _P),  # MariaDB's
     9001: ("ProxySQL: max connect timeout reached while reaching hostgroup", _T),
 }
-"""Error numbers of MySQL and MariaDB: from 1000 of the server, from 2000 of the client. All others are bugs."""
+"""Error numbers of MySQL and MariaDB: from 1000 of the server, from 2000 of the client."""
 
 SQLITE: Codes = {
     3: ("SQLITE_PERM", _P),

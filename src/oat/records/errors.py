@@ -1,7 +1,7 @@
 """Errors of the databases: which are transient, which are permanent, and which are bugs of this program.
 
-The code decides: SQLSTATE on PostgreSQL, the error number on MySQL and MariaDB, the result code on SQLite. Codes that
-the tables of `error_codes` do not have are bugs: they are raised as they are.
+The code decides: SQLSTATE on PostgreSQL, the error number on MySQL and MariaDB, the result code on SQLite. Codes
+that the tables of `error_codes` do not have are bugs: they are raised as they are.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from oat.records.error_codes import MYSQL, POSTGRESQL, POSTGRESQL_CLASSES, SQLITE, ErrorKind
+from oat.records.error_codes import MYSQL, MYSQL_CLASSES, POSTGRESQL, POSTGRESQL_CLASSES, SQLITE, ErrorKind
 
 _CONNECT_MESSAGES = (
     (re.compile(r'FATAL: +database ".*" does not exist|FATAL: +no such database'), "3D000"),
@@ -21,8 +21,8 @@ _CONNECT_MESSAGES = (
     ),
     (re.compile(r"FATAL: +permission denied"), "42501"),
 )
-"""The SQLSTATE of what PostgreSQL and PgBouncer say while a connection is made. libpq has the SQLSTATE only of errors
-after that, and psycopg passes its message on. A server that speaks another language is waited for."""
+"""The SQLSTATE of what PostgreSQL and PgBouncer say while a connection is made. libpq has the SQLSTATE only of
+errors after that, and psycopg passes its message on. A server that speaks another language is waited for."""
 
 _UNKNOWN = ("", ErrorKind.BUG)
 """What the tables do not have."""
@@ -34,7 +34,7 @@ def error_kind(error: DBAPIError) -> ErrorKind:
     kind: ErrorKind | None
     if isinstance(driver_error, sqlite3.Error):
         kind = _sqlite_kind(driver_error)
-    elif hasattr(driver_error, "sqlstate"):
+    elif hasattr(driver_error, "pgconn"):
         kind = _postgresql_kind(driver_error)
     else:
         kind = _mysql_kind(driver_error)
@@ -55,7 +55,9 @@ def _sqlite_kind(error: sqlite3.Error) -> ErrorKind | None:
 
 def _mysql_kind(error: Any) -> ErrorKind | None:
     code = error.args[0] if error is not None and error.args else None
-    return MYSQL.get(code, _UNKNOWN)[1] if isinstance(code, int) else None
+    if not isinstance(code, int):
+        return None
+    return (MYSQL.get(code) or MYSQL_CLASSES.get((error.sqlstate or "")[:2], _UNKNOWN))[1]
 
 
 def _postgresql_kind(error: Any) -> ErrorKind | None:

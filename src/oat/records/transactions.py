@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from oat.addresses import parse_database
 from oat.process import exponential_backoff
+from oat.records.clock import DatabaseClock
 from oat.records.engine import make_engine
 from oat.records.error_codes import ErrorKind
 from oat.records.errors import error_kind
@@ -46,11 +48,20 @@ class Transactions:
         self.stopping = stopping
         self.timeout = timeout
         self._engine = make_engine(url)
+        self._clock = DatabaseClock()
         self.name = parse_database(url).name
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
+
+    def now(self) -> datetime:
+        """Return the time by the database's clock, with which the times of its records compare: UTC, naive.
+
+        Raises:
+            DatabaseError: as every transaction.
+        """
+        return self._read(self._clock.now)
 
     def _read(self, work: Callable[[sa.Connection], T]) -> T:
         """Run `work`, which only reads: on SQLite it then runs beside a transaction that writes."""
@@ -93,7 +104,7 @@ class Transactions:
                     return work(connection)
             except DBAPIError as error:
                 if error_kind(error) == ErrorKind.TRANSIENT:
-                    # The next attempt has a new connection: this one may lead to a server that has become a standby,
-                    # or have got from it what it gives to new sessions.
+                    # The next attempt has a new connection: this one may lead to a server that has become a
+                    # standby, and the settings of a session are those of the time when it began.
                     connection.invalidate(error)
                 raise

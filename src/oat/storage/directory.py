@@ -39,6 +39,10 @@ class Directory:
         """Return the content of a file."""
         return (self.path / name).read_bytes()
 
+    def size(self, name: str) -> int:
+        """Return the size of a file in bytes."""
+        return (self.path / name).stat().st_size
+
     def delete(self, name: str) -> None:
         """Delete a file, if it exists."""
         (self.path / name).unlink(missing_ok=True)

@@ -14,10 +14,15 @@ from helpers.tasks import some_tasks
 from helpers.waiting import wait_until
 from oat.records.catalog import Catalog
 from oat.records.database import Database
-from oat.records.error_codes import MYSQL, POSTGRESQL, POSTGRESQL_CLASSES, ErrorKind
+from oat.records.error_codes import MYSQL, MYSQL_CLASSES, POSTGRESQL, POSTGRESQL_CLASSES, ErrorKind
 from oat.records.transactions import DatabaseError, Transactions
 
 WAITS = "trying again"
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr("oat.records.transactions.MIN_PAUSE", 0.001)
 
 
 def raised_by(url, statement):
@@ -42,7 +47,7 @@ def raised_by(url, statement):
     return ErrorKind.TRANSIENT
 
 
-def test_every_sqlstate_of_the_table_and_of_its_classes(postgresql):
+def test_every_sqlstate_of_the_table_and_of_its_classes(postgresql, quick):
     url = postgresql.database(uuid4().hex[:8])
     expected = {f"{name}ZZ9": kind for name, (_, kind) in POSTGRESQL_CLASSES.items()}
     expected |= {code: kind for code, (_, kind) in POSTGRESQL.items()}
@@ -51,12 +56,14 @@ def test_every_sqlstate_of_the_table_and_of_its_classes(postgresql):
     assert {code: raised_by(url, raising.format(code)) for code in expected} == expected
 
 
-def test_every_error_number_of_the_table(mariadb):
+def test_every_error_number_of_the_table(mariadb, quick):
     url = mariadb.database(uuid4().hex[:8])
     expected = {code: kind for code, (_, kind) in MYSQL.items() if code}
     expected |= dict.fromkeys([1048, 1054, 1062, 1064, 1406], ErrorKind.BUG)
-    signal = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'fault', MYSQL_ERRNO = {}"
-    assert {code: raised_by(url, signal.format(code)) for code in expected} == expected
+    signal = "SIGNAL SQLSTATE '{}' SET MESSAGE_TEXT = 'fault', MYSQL_ERRNO = {}"
+    assert {code: raised_by(url, signal.format("45000", code)) for code in expected} == expected
+    states = {name: kind for name, (_, kind) in MYSQL_CLASSES.items()} | {"22": ErrorKind.BUG}
+    assert {name: raised_by(url, signal.format(f"{name}ZZ9", 65000)) for name in states} == states
 
 
 @pytest.fixture
@@ -132,16 +139,16 @@ def test_what_mariadb_refuses_is_one_line(mariadb, as_root):
     refused(own)
 
 
+LIMIT = "ALTER USER tutorial@localhost WITH MAX_UPDATES_PER_HOUR"
 FAULTS = {
     "postgresql": (
         ("ALTER DATABASE {db} SET default_transaction_read_only = on", "ALTER DATABASE {db} RESET ALL"),
         ("ALTER DATABASE {db} CONNECTION LIMIT 0", "ALTER DATABASE {db} CONNECTION LIMIT -1"),
         ("ALTER DATABASE {db} ALLOW_CONNECTIONS false", "ALTER DATABASE {db} ALLOW_CONNECTIONS true"),
-        ("ALTER DATABASE {db} SET statement_timeout = 1", "ALTER DATABASE {db} RESET ALL"),
     ),
     "mariadb": (
         ("SET GLOBAL read_only = ON", "SET GLOBAL read_only = OFF"),
-        ("ALTER USER tutorial@localhost WITH MAX_UPDATES_PER_HOUR 1", "ALTER USER tutorial@localhost WITH MAX_UPDATES_PER_HOUR 0"),
+        (f"{LIMIT} 1", f"{LIMIT} 0"),
         ("SET GLOBAL max_statement_time = 0.000001", "SET GLOBAL max_statement_time = 0"),
     ),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 On SQLite here; tests/integration runs the same on MariaDB and PostgreSQL.
 """
 
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -13,12 +14,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from helpers.tasks import some_tasks
+from helpers.tasks import task as task_with
 from oat.messages import Result
 from oat.records.database import Database
 from oat.records.reconcile import MAX_ATTEMPTS
 from oat.records.schema import fractals, metadata
 from oat.records.states import Status
 from oat.records.transactions import DatabaseError
+from oat.settings import MAX_INTEGER, MAX_SIDE
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 
@@ -80,6 +83,15 @@ def test_a_recorded_task_is_overdue_until_it_is_marked_published(database):
     assert sorted(database.overdue_tasks(lease=-60), key=str) == sorted(tasks, key=str)
     database.mark_published(task.uuid for task in tasks[1:])
     assert database.overdue_tasks(lease=-60) == tasks[:1]
+
+
+def test_the_largest_task_that_any_limits_allow_is_recorded_as_it_is(database):
+    largest = task_with(
+        width=MAX_SIDE, height=MAX_INTEGER // MAX_SIDE, iterations=MAX_INTEGER,
+        xa=sys.float_info.max, xb=-sys.float_info.max, ya=5e-324, yb=-5e-324,
+    )  # fmt: skip
+    database.record([largest])
+    assert database.overdue_tasks(-1) == [largest]
 
 
 def test_results_are_applied_once_or_twice_and_unknown_ones_are_named(database):
