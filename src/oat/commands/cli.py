@@ -62,9 +62,19 @@ def _execute(**commands: Callable[..., None]) -> NoReturn:
     except SystemExit:
         raise
     except BaseException as error:  # a panic of a library in Rust is no Exception
-        status = errors.report(error, debug="--debug" in arguments)
+        status = errors.report(_output_error(error) or error, debug="--debug" in arguments)
     drop_unwritable()
     sys.exit(status)
+
+
+def _output_error(error: BaseException) -> OSError | None:
+    """Return the error that says it was standard output that could not be written, if it was."""
+    if isinstance(error, OSError) and error.filename is None:
+        try:
+            flush_output()
+        except OSError as output_error:
+            return output_error
+    return None
 
 
 def _without_empty(arguments: Sequence[str]) -> Iterator[str]:
