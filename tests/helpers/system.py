@@ -72,7 +72,7 @@ class System(Processes):
         stopping = threading.Event()
         database = Database(self.database_url, stopping)
         broker = Broker(Settings(broker_url=self.broker_url or f"filesystem://{self.broker_folder}"), stopping)
-        broker.serve(lambda: outbox.publish_tasks(tasks, database, broker))
+        broker.serve(lambda: outbox.publish_tasks(list(tasks), database, broker))
         database.close()
 
     def amqp(self):
