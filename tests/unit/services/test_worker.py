@@ -13,6 +13,7 @@ from helpers.waiting import wait_until
 from oat.messaging.broker import FLUSH_INTERVAL, Broker
 from oat.messaging.queues import TASKS
 from oat.services import Ranges, random_task
+from oat.services.in_flight import Work
 from oat.services.prefetch import next_poll_interval, useful_threads
 from oat.services.worker import BACKOFF, Worker
 from oat.settings import Settings
@@ -95,7 +96,7 @@ def test_an_image_that_cannot_be_stored_now_is_stored_later(worker, tmp_path, mo
         return False
 
     monkeypatch.setattr(worker.stopping, "wait", pause)
-    result = worker._process(task())
+    result = worker._process(Work(b"", task()))
     assert result.error is None
     assert pauses == list(BACKOFF[:3])
     assert hashlib.sha256(worker.store.get(result.uuid)).hexdigest() == result.checksum
@@ -104,6 +105,6 @@ def test_an_image_that_cannot_be_stored_now_is_stored_later(worker, tmp_path, mo
 def test_an_image_that_can_never_be_stored_has_failed_after_two_minutes(worker, monkeypatch):
     pauses = []
     monkeypatch.setattr(worker.stopping, "wait", pauses.append)
-    result = worker._process(task())
+    result = worker._process(Work(b"", task()))
     assert "FileNotFoundError" in result.error
     assert sum(pauses) == pytest.approx(120, abs=5)
