@@ -74,10 +74,8 @@ def shared_options() -> dict[str, Any]:
 def default_of(model: type[BaseSettings], name: str) -> str:
     """Return the default of a setting as text."""
     value = model.model_fields[name].get_default(call_default_factory=True, validated_data={})
-    if isinstance(value, BaseModel):
-        return ""
-    if value in (None, "", ()):
-        return "none"
+    if value in (None, "", ()) or isinstance(value, BaseModel):
+        return "" if isinstance(value, BaseModel) else "none"
     return code(str(value).replace(str(data_folder()), "DATA"))
 
 
@@ -139,7 +137,9 @@ def result() -> str:
 
 
 def _openapi() -> dict[str, Any]:
-    somewhere = Settings(broker_url="filesystem:///nowhere", database_url="sqlite:////nowhere", target="/nowhere")
+    somewhere = Settings(
+        broker_url="filesystem:///nowhere", database_url="sqlite:////tmp/nowhere.db", target="/nowhere"
+    )
     return application(Backend(somewhere)).openapi()
 
 

@@ -122,10 +122,11 @@ class Broker:
         self._channel.basic_qos(0, prefetch, False)
 
         def deliver(message: Any) -> None:
+            tag, redelivered = message.delivery_tag, message.delivery_info.get("redelivered", False)
             if self._is_rabbitmq:
-                self._acknowledgements.delivered(message.delivery_tag)
+                self._acknowledgements.delivered(tag)
             count = (message.headers or {}).get("x-delivery-count")
-            delivery = Delivery(message.body, message.delivery_tag, count if isinstance(count, int) else 0)
+            delivery = Delivery(message.body, tag, count if isinstance(count, int) else 0, redelivered)
             self._received.append(partial(on_message, delivery))
 
         # A new tag each time: quorum queues of RabbitMQ 3.10 mistake one that is used again for the cancelled one.
@@ -162,23 +163,20 @@ class Broker:
         self._confirms.published(on_confirm)
         self._channel.publish(exchange, body)
 
-    def publish_all(self, exchange: str, bodies: Iterable[bytes]) -> None:
-        """Publish `bodies` to `exchange` and wait until the broker has confirmed all of them."""
-        unconfirmed = 0
-
-        def confirmed() -> None:
-            nonlocal unconfirmed
-            unconfirmed -= 1
-
+    def publish_all(
+        self, exchange: str, bodies: Iterable[bytes], on_confirm: Callable[[bytes], None] = lambda _: None
+    ) -> None:
+        """Publish `bodies` to `exchange`, call `on_confirm` for each that is stored, and wait for all of them."""
         for body in bodies:
-            unconfirmed += 1
-            self.publish(exchange, body, confirmed)
+            self.publish(exchange, body, partial(on_confirm, body))
         started = time.monotonic()
-        while unconfirmed:
+        while self._confirms:
             self.wait(1.0)
             timeout = CLOSE_TIMEOUT if self.stopping.is_set() else READ_TIMEOUT
             if time.monotonic() > started + timeout:
-                raise ConnectionLostError(f"{unconfirmed} messages were not confirmed in {timeout:g} seconds")
+                raise ConnectionLostError(
+                    f"{len(self._confirms)} messages were not confirmed in {timeout:g} seconds"
+                )
 
     def dead_letter(self, body: bytes | str, reason: str, on_confirm: Callable[[], None]) -> None:
         """Publish `body`, whatever was received, to the dead-letter queue, with the `reason` as a header."""

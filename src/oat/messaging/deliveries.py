@@ -17,6 +17,8 @@ class Delivery:
     """The broker's name for this delivery: an integer of RabbitMQ, a string of the embedded broker."""
     redeliveries: int = 0
     """How often a quorum queue has delivered the message before, without an `ack`; always 0 elsewhere."""
+    redelivered: bool = False
+    """Whether RabbitMQ has delivered the message before, to whomever; always False with the embedded broker."""
     received_at: float = field(default_factory=time.monotonic)
     """When it was received, in seconds of the monotonic clock."""
 

@@ -41,21 +41,19 @@ class Producer(RecordingService):
         self.produced: list[UUID] = []
         """The tasks of the present set that are recorded."""
         self._left = 0
-        """Tasks of the present set that are still to be published."""
+        """Tasks of the present set that are still to be recorded."""
         self._unpublished: list[Task] = []
         self._rng = random.Random(seed)  # noqa: S311 (pictures, not secrets)
 
     def _session(self) -> None:
         notify_ready()
         while not self.stopping.is_set():
-            if not self._left:  # otherwise the connection was lost in the middle of a set
+            if not (self._left or self._unpublished):  # otherwise the connection was lost in the middle of a set
                 self._begin_set()
-            while self._left and not self.stopping.is_set():
+            while (self._left or self._unpublished) and not self.stopping.is_set():
                 if not self._unpublished:
                     self._record(min(self._left, MAX_BATCH, max(MIN_BATCH, len(self.produced))))
                 outbox.publish_tasks(self._unpublished, self.database, self.broker)
-                self._left -= len(self._unpublished)
-                self._unpublished = []
             if self.one_shot:
                 return
             self._sleep()
@@ -74,6 +72,7 @@ class Producer(RecordingService):
         metrics.PRODUCED.inc(count)
         self.produced += [task.uuid for task in tasks]
         self._unpublished = tasks
+        self._left -= count
 
     def _sleep(self) -> None:
         pause = self._rng.uniform(*self.ranges.pause)
