@@ -9,7 +9,7 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,7 @@ from uuid import uuid4
 import amqp
 from kombu.exceptions import KombuError
 
+from oat.messaging import embedded
 from oat.messaging.confirms import Confirms
 from oat.messaging.connection import (
     PERMANENT_ERRORS,
@@ -27,7 +28,7 @@ from oat.messaging.connection import (
     connect,
 )
 from oat.messaging.deliveries import Acknowledgements, Delivery
-from oat.messaging.queues import DEAD_LETTERS, declare, supports_quorum_queues
+from oat.messaging.queues import declare, supports_quorum_queues
 from oat.messaging.self_pipe import SelfPipe
 from oat.process import exponential_backoff
 from oat.settings import Settings, mask_password
@@ -108,6 +109,11 @@ class Broker:
             )  # fmt: skip
             self.stopping.wait(pause)
 
+    @property
+    def embedded_channel(self) -> embedded.Channel | None:
+        """The channel to the embedded broker; None on RabbitMQ."""
+        return None if self._is_rabbitmq else self._channel
+
     def wake(self) -> None:
         """End the `wait` of the connection's thread; may be called from any thread or signal handler."""
         self._self_pipe.wake()
@@ -119,8 +125,10 @@ class Broker:
         def deliver(message: Any) -> None:
             if self._is_rabbitmq:
                 self._acknowledgements.delivered(message.delivery_tag)
-            count = (message.headers or {}).get("x-delivery-count")
-            delivery = Delivery(message.body, message.delivery_tag, count if isinstance(count, int) else 0)
+            headers = message.headers or {}
+            count = headers.get("x-delivery-count")
+            redeliveries = count if isinstance(count, int) else 0
+            delivery = Delivery(message.body, message.delivery_tag, redeliveries, queue, headers)
             self._received.append(partial(on_message, delivery))
 
         # A new tag each time: quorum queues of RabbitMQ 3.10 mistake one that is used again for the cancelled one.
@@ -159,33 +167,31 @@ class Broker:
 
     def publish_all(self, exchange: str, bodies: Iterable[bytes]) -> None:
         """Publish `bodies` to `exchange` and wait until the broker has confirmed all of them."""
-        unconfirmed = 0
-
-        def confirmed() -> None:
-            nonlocal unconfirmed
-            unconfirmed -= 1
-
         for body in bodies:
-            unconfirmed += 1
-            self.publish(exchange, body, confirmed)
+            self.publish(exchange, body, lambda: None)
+        self.wait_for_all_confirms()
+
+    def publish_raw(
+        self, exchange: str, body: bytes | str, headers: Mapping[str, Any], on_confirm: Callable[[], None]
+    ) -> None:
+        """Publish `body`, whatever was received, to `exchange`, with `headers`."""
+        encoding = "utf-8" if isinstance(body, str) else "binary"
+        message = self._channel.prepare_message(
+            body, None, "application/json", encoding, dict(headers), {"delivery_mode": 2}
+        )
+        self._confirms.published(on_confirm)
+        self._channel.basic_publish(message, exchange=exchange, routing_key=exchange, mandatory=True)
+
+    def wait_for_all_confirms(self) -> None:
+        """Wait until the broker has confirmed all that was published, or raise `ConnectionLostError`."""
         started = time.monotonic()
-        while unconfirmed:
+        while self._confirms or self._received:
             self.wait(1.0)
             timeout = CLOSE_TIMEOUT if self.stopping.is_set() else READ_TIMEOUT
             if time.monotonic() > started + timeout:
-                raise ConnectionLostError(f"{unconfirmed} messages were not confirmed in {timeout:g} seconds")
-
-    def dead_letter(self, body: bytes | str, reason: str, on_confirm: Callable[[], None]) -> None:
-        """Publish `body`, whatever was received, to the dead-letter queue, with the `reason` as a header."""
-        message = self._channel.prepare_message(
-            body,
-            content_type="application/json",
-            content_encoding="utf-8" if isinstance(body, str) else "binary",
-            headers={"reason": reason},
-            properties={"delivery_mode": 2},
-        )
-        self._confirms.published(on_confirm)
-        self._channel.basic_publish(message, exchange=DEAD_LETTERS, routing_key=DEAD_LETTERS, mandatory=True)
+                raise ConnectionLostError(
+                    f"{len(self._confirms)} messages were not confirmed in {timeout:g} seconds"
+                )
 
     def wait_for_confirms(self) -> None:
         """Wait for the missing confirms before closing, but `CLOSE_TIMEOUT` at most."""

@@ -10,8 +10,8 @@ class Confirms:
         self._published = 0
         self._unconfirmed: dict[int, Callable[[], None]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._unconfirmed)
+    def __len__(self) -> int:
+        return len(self._unconfirmed)
 
     def published(self, on_confirm: Callable[[], None]) -> None:
         """Note that a message was published; the channel numbers them from 1."""

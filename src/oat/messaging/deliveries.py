@@ -1,6 +1,7 @@
 """Deliveries: messages that were received, and their acknowledgement."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
@@ -14,6 +15,13 @@ class Delivery:
     """The broker's name for this delivery: an integer of RabbitMQ, a string of the embedded broker."""
     redeliveries: int = 0
     """How often a quorum queue has delivered the message before, without an `ack`; always 0 elsewhere."""
+    queue: str = ""
+    """The queue that it comes from."""
+    headers: Mapping[str, Any] = field(default_factory=dict)
+
+
+Choose = Callable[[Sequence[Delivery]], Sequence[str | None]]
+"""Returns for each message the queue where it is to be: its own keeps it, another one moves it, None drops it."""
 
 
 class Acknowledgements:
