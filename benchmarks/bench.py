@@ -24,7 +24,7 @@ from helpers.servers import MariaDB, RabbitMQ
 from helpers.waiting import wait_until
 from oat.process.logs import configure_logging
 from oat.records.database import Database
-from oat.services.producer import Producer, Ranges, random_task
+from oat.services import Producer, Ranges, random_task
 from oat.settings import Settings
 
 BIN = Path(sys.executable).parent

@@ -27,7 +27,7 @@ from steps import STEPS
 from usage import CORES
 
 from oat.rendering.png import render_png
-from oat.services.producer import Ranges, random_task
+from oat.services import Ranges, random_task
 
 MEMORY_FOLDER, MIN_FREE = Path("/dev/shm"), 8 * 2**30
 """A folder in memory, on Linux, and the bytes that have to be free there: twice what is written."""

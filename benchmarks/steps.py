@@ -13,8 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from oat import commands
-from oat.commands import services
+from oat import commands, services
 from oat.messages import parse_result, parse_task
 from oat.messaging.broker import Broker
 from oat.rendering import png as rendering

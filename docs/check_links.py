@@ -63,7 +63,7 @@ def symbols(path: Path) -> dict[str, int]:
     return found
 
 
-def places(path: Path, name: str) -> list[int]:
+def lines_of(path: Path, name: str) -> list[int]:
     """Return in which lines of a file of code `name` is: where it is defined, or else where it stands."""
     if path.suffix == ".py" and re.fullmatch(r"[\w.]+", name):
         return [symbols(path)[name]] if name in symbols(path) else []
@@ -85,7 +85,7 @@ def _check_code(text: str, path_text: str, anchor: str, path: Path) -> tuple[str
     names = re.findall(r"`([^`]+)`", text)
     if not names:
         return (f"a link to a line names, in a code span, what is there: {anchor}" if anchor else None), None
-    found = places(path, names[0])
+    found = lines_of(path, names[0])
     is_file = path_text.endswith(names[0]) or names[0] == path.stem
     if not found and not is_file:
         return f"`{names[0]}` is not in {path_text}", None

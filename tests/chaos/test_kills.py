@@ -189,7 +189,7 @@ def test_a_second_sigterm_ends_a_worker_at_once(system):
     image = slow(signals.SHUTDOWN_TIMEOUT + 1)
     worker = at_work_on(system, image)
     worker.send_signal(signal.SIGTERM)
-    wait_until(lambda: "stopping on SIGTERM" in worker.log.read_text(), "the first to be heard")
+    wait_until(lambda: "stopping on SIGTERM" in worker.log.read_text(), "the first to be handled")
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(60) == 128 + signal.SIGTERM
     assert f"task {image.uuid} processed" not in worker.log.read_text()

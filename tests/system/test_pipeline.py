@@ -106,7 +106,7 @@ def test_a_killed_workers_tasks_are_rendered_by_another(system):
     system.processes.remove(killed)
     system.start("oat-worker")
     system.wait_for(200)
-    system.audit(200)
+    assert system.finish() == 200  # on a slow machine, copies of resent tasks are still queued
 
 
 @embedded_and_servers

@@ -81,7 +81,7 @@ def test_a_second_signal_ends_the_run_although_its_worker_is_stopped(tmp_path):
         wait_until(lambda: images(system) > 20, "some images")
         worker.suspend()
         process.send_signal(signal.SIGTERM)
-        wait_until(lambda: "once more ends it at once" in log.read_text(), "the first signal to be heard")
+        wait_until(lambda: "once more ends it at once" in log.read_text(), "the first signal to be handled")
         process.send_signal(signal.SIGTERM)
         process.wait(30)
         assert process.returncode == 128 + signal.SIGTERM

@@ -48,9 +48,9 @@ def test_a_task_is_the_same_after_serialization(task):
 
 @pytest.mark.parametrize("field", [name for name in SPEC if name != "uuid"])
 def test_a_missing_field_is_named_and_the_uuid_known(field):
-    with pytest.raises(InvalidMessageError, match=field) as refusal:
+    with pytest.raises(InvalidMessageError, match=field) as caught:
         parse_task(body(**{field: ...}), LIMITS)
-    assert refusal.value.uuid == UUID(SPEC["uuid"])
+    assert caught.value.uuid == UUID(SPEC["uuid"])
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_a_task_out_of_range_is_invalid_and_its_uuid_known(changes):
         message = body(**changes)
     except ValueError:  # json will not write so many digits
         message = body(width=0).replace('"width": 0', '"width": 1' + 5000 * "0")
-    with pytest.raises(InvalidMessageError) as refusal:
+    with pytest.raises(InvalidMessageError) as caught:
         parse_task(message, LIMITS)
-    assert refusal.value.uuid in (UUID(SPEC["uuid"]), None)
-    assert str(refusal.value)
+    assert caught.value.uuid in (UUID(SPEC["uuid"]), None)
+    assert str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_a_task_out_of_range_is_invalid_and_its_uuid_known(changes):
     ],
 )  # fmt: skip
 def test_a_message_without_a_uuid_is_invalid(message):
-    with pytest.raises(InvalidMessageError) as refusal:
+    with pytest.raises(InvalidMessageError) as caught:
         parse_task(message, LIMITS)
-    assert refusal.value.uuid is None
+    assert caught.value.uuid is None
 
 
 def test_a_result_and_a_failure():

@@ -5,7 +5,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,10 +14,12 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from oat.commands.options import DEFAULT_THREADS, Seed, Threads, settings_options
-from oat.commands.pipeline import Pipeline, Progress
 from oat.commands.serving import INTERRUPTED, backing_services
 from oat.process import install_signal_handlers
 from oat.settings import PermanentError, Settings, data_folder
+
+if TYPE_CHECKING:
+    from oat.commands.pipeline import Pipeline, Progress
 
 GalleryPort = Annotated[
     int | None,
@@ -39,6 +41,8 @@ def run(
     settings: Annotated[Settings, settings_options("target", "broker_url", "database_url", "log_file")],
 ) -> None:
     """Run producer, worker and tracker together until all tasks are done, and show the result."""
+    from oat.commands.pipeline import Pipeline  # noqa: PLC0415 (the other commands need not load the renderer)
+
     if settings.log_file is None:
         logging.getLogger().setLevel(logging.WARNING)
     console = Console()
@@ -75,7 +79,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _follow(pipeline: Pipeline, tasks: int, console: Console) -> Progress:
+def _follow(pipeline: "Pipeline", tasks: int, console: Console) -> "Progress":
     """Show a progress bar until all `tasks` are done or failed, and return the progress then."""
     columns = TextColumn("Rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with ProgressBar(*columns, console=console, refresh_per_second=2) as bar:
@@ -87,7 +91,7 @@ def _follow(pipeline: Pipeline, tasks: int, console: Console) -> Progress:
     return progress
 
 
-def _save_contact_sheet(pipeline: Pipeline) -> Path:
+def _save_contact_sheet(pipeline: "Pipeline") -> Path:
     """Draw the contact sheet into the data folder, and return its path."""
     path = data_folder() / "contact-sheet.png"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +99,7 @@ def _save_contact_sheet(pipeline: Pipeline) -> Path:
     return path
 
 
-def _summary(progress: Progress, threads: int, target: str, sheet: Path) -> Table:
+def _summary(progress: "Progress", threads: int, target: str, sheet: Path) -> Table:
     table = Table(show_header=False)
     for name, value in (
         ("done", f"{progress.done} of {progress.total}"),

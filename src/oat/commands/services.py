@@ -8,7 +8,7 @@ import typer
 
 from oat.commands.options import DEFAULT_THREADS, Seed, Threads, ranges_options, settings_options
 from oat.commands.serving import log_backing_services, serve
-from oat.services import Producer, Ranges, Tracker, Worker
+from oat.services import Ranges
 from oat.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ def producer(
     settings: Annotated[Settings, settings_options("broker_url", "database_url", "log_file", "metrics_port")],
 ) -> None:
     """Make up random tasks, record each in the database and push it to the workers."""
+    from oat.services import Producer  # noqa: PLC0415 (each service loads what it needs, and no more)
+
     ranges.check(settings.limits)
     log_backing_services("producer", settings)
     serve(Producer(settings, ranges, seed, one_shot), settings)
@@ -39,6 +41,8 @@ def worker(
     ],
 ) -> None:
     """Take tasks, render their images, and push results. Start as many workers as you like."""
+    from oat.services import Worker  # noqa: PLC0415 (as above)
+
     log_backing_services("worker", settings)
     service = Worker(settings, threads)
     serve(service, settings, service.is_busy)
@@ -49,6 +53,8 @@ def tracker(
     settings: Annotated[Settings, settings_options("broker_url", "database_url", "log_file", "metrics_port")],
 ) -> None:
     """Take results and update the records; send again what was lost on the way."""
+    from oat.services import Tracker  # noqa: PLC0415 (as above)
+
     log_backing_services("tracker", settings)
     serve(Tracker(settings), settings)
 
@@ -64,7 +70,7 @@ def web(
     settings: Annotated[Settings, settings_options("target", "broker_url", "database_url", "log_file")],
 ) -> None:
     """Show the gallery and the system at work in a browser, and serve the API."""
-    from oat.web import WebServer  # noqa: PLC0415 (the other services need not load it)
+    from oat.web import WebServer  # noqa: PLC0415 (as above)
 
     log_backing_services("web", settings)
     service = WebServer(settings, host, port)

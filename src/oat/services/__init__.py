@@ -3,52 +3,11 @@
 The `producer` draws and records it, the `outbox` publishes it, a `worker` renders it, the `tracker` applies its
 result; the `audit` compares what is left, the `statistics` say how all of it is doing; `cancellation` and
 `dead_letters` remove and requeue messages.
+
+What others may use is listed in `__init__.pyi`. A module is imported when a name of it is first used: a worker
+does not load the database's library, nor a tracker the renderer.
 """
 
-from oat.services.audit import ADVICE, Report, Step, checksum, compare, run_audit
-from oat.services.cancellation import remove_cancelled
-from oat.services.dead_letters import (
-    DeadLetter,
-    drop_dead_letters,
-    list_dead_letters,
-    requeue_dead_letters,
-)
-from oat.services.metrics import serve_metrics
-from oat.services.outbox import publish_overdue, publish_tasks
-from oat.services.producer import Producer, Ranges, random_task
-from oat.services.request import MAX_COUNT, FractalRequest, InvalidRequestError
-from oat.services.service import RecordingService, Service
-from oat.services.statistics import SAMPLE, WINDOW, Statistics, summarise
-from oat.services.tracker import Tracker
-from oat.services.worker import Worker
+import lazy_loader
 
-__all__ = [
-    "ADVICE",
-    "MAX_COUNT",
-    "SAMPLE",
-    "WINDOW",
-    "DeadLetter",
-    "FractalRequest",
-    "InvalidRequestError",
-    "Producer",
-    "Ranges",
-    "RecordingService",
-    "Report",
-    "Service",
-    "Statistics",
-    "Step",
-    "Tracker",
-    "Worker",
-    "checksum",
-    "compare",
-    "drop_dead_letters",
-    "list_dead_letters",
-    "publish_overdue",
-    "publish_tasks",
-    "random_task",
-    "remove_cancelled",
-    "requeue_dead_letters",
-    "run_audit",
-    "serve_metrics",
-    "summarise",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 
 from oat.constant import FALLBACK
 from oat.messages import InvalidMessageError, Task, check_limits
-from oat.services.producer import Ranges, random_task
+from oat.services.random_tasks import Ranges, random_task
 from oat.settings import Limits
 
 MAX_COUNT = 1000

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 
 from oat.messaging import DEAD_LETTERS, FLUSH_INTERVAL, Broker, Delivery
-from oat.records import Database
 from oat.services import metrics
 from oat.services.dead_letters import dead_letter_headers
 from oat.settings import Settings
@@ -58,23 +57,3 @@ class Service(ABC):
         headers = dead_letter_headers(delivery, reason)
         on_confirm = on_confirm or partial(self.broker.ack, delivery)
         self.broker.publish_raw(DEAD_LETTERS, delivery.body, headers, on_confirm)
-
-
-class RecordingService(Service):
-    """A service that also works on the records in the database."""
-
-    def __init__(self, settings: Settings, flush_interval: float = FLUSH_INTERVAL) -> None:
-        super().__init__(settings, flush_interval)
-        self.database = Database(settings.database_url, self.stopping)
-
-    def run(self) -> None:
-        """Work until `stop` is called.
-
-        Raises:
-            PermanentError: broker or database cannot be used as the settings say.
-        """
-        try:
-            self.database.prepare()
-            self.broker.serve(self._session)
-        finally:
-            self.database.close()

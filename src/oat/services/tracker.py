@@ -8,7 +8,7 @@ from oat.messages import InvalidMessageError, Result, parse_result
 from oat.messaging import RESULTS, TASKS, Delivery
 from oat.process import notify_ready
 from oat.services import metrics, outbox
-from oat.services.service import RecordingService
+from oat.services.recording_service import RecordingService
 from oat.settings import Settings
 
 log = logging.getLogger(__name__)

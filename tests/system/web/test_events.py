@@ -63,12 +63,12 @@ def test_200_event_streams_and_50_requests_a_second(running):
     async def listen(ready, wanted):
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        heard = await reader.readuntil(b"event: statistics")
+        received = await reader.readuntil(b"event: statistics")
         ready.release()
-        while not (wanted and all(f'"uuid":"{uuid}","status":"done"'.encode() in heard for uuid in wanted)):
+        while not (wanted and all(f'"uuid":"{uuid}","status":"done"'.encode() in received for uuid in wanted)):
             got = await reader.read(1 << 16)
             assert got, "the stream ended"
-            heard += got
+            received += got
         writer.close()
 
     async def look(client, path):
