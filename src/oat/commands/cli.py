@@ -5,7 +5,7 @@ A new command is a function in a module of this package, and an entry in the tab
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,10 +17,15 @@ from oat.commands.option_groups import expand_groups
 from oat.commands.serving import INTERRUPTED
 from oat.settings import PermanentError, SettingsError
 
+Command = Callable[..., None]
+
+HELP = {"dead_letters": "List, show, requeue and drop dead letters: messages that could not be processed."}
+"""What a group of commands is for."""
+
 
 def main() -> NoReturn:
     """Run `oat`."""
-    from oat.commands import audit, fractals, run, status  # noqa: PLC0415 (the services need not wait until these are loaded)
+    from oat.commands import audit, dead_letters, fractals, run, status  # noqa: PLC0415 (the services need not wait until these are loaded)
 
     _execute(
         run=run.run,
@@ -32,10 +37,17 @@ def main() -> NoReturn:
         list=fractals.list_,
         show=fractals.show,
         get=fractals.get,
+        cancel=fractals.cancel,
         delete=fractals.delete,
         retry=fractals.retry,
         status=status.status,
         audit=audit.audit,
+        dead_letters={
+            "list": dead_letters.list_,
+            "show": dead_letters.show,
+            "requeue": dead_letters.requeue,
+            "drop": dead_letters.drop,
+        },
     )
 
 
@@ -54,7 +66,7 @@ def tracker_main() -> NoReturn:
     _execute(tracker=services.tracker)
 
 
-def _execute(**commands: Callable[..., None]) -> NoReturn:
+def _execute(**commands: Command | dict[str, Command]) -> NoReturn:
     """Execute the command line with these `commands`, and end the process; a known error is one line."""
     try:
         status = _application(commands)(standalone_mode=False)
@@ -71,12 +83,18 @@ def _execute(**commands: Callable[..., None]) -> NoReturn:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _application(commands: dict[str, Callable[..., None]]) -> typer.Typer:
+def _application(commands: Mapping[str, Command | dict[str, Command]]) -> typer.Typer:
+    """Return the application with these commands; a dictionary is a group of them, which has its own."""
     application = typer.Typer(
         no_args_is_help=len(commands) > 1,
         context_settings={"help_option_names": ["-h", "--help"]},
         help="The OpenStack application tutorial: a small distributed program that renders Julia sets.",
     )
     for name, command in commands.items():
-        application.command(name)(expand_groups(command))
+        if isinstance(command, dict):
+            group = _application(command)
+            group.info.help = HELP[name]
+            application.add_typer(group, name=name.replace("_", "-"))
+        else:
+            application.command(name)(expand_groups(command))
     return application

@@ -2,10 +2,12 @@
 
 import logging
 import random
+import threading
 import time
 from uuid import UUID
 
 from oat.messages import Task
+from oat.messaging import TASKS, move_to_tail
 from oat.process import notify_ready
 from oat.services import metrics, outbox
 from oat.services.random_tasks import Ranges, random_task
@@ -30,25 +32,38 @@ class Producer(RecordingService):
         ranges: what the parameters are drawn from.
         seed: draws the same parameters again; None draws others each time.
         one_shot: end after one set.
+        ahead: once a set is published, move the tasks that were queued before it behind it.
     """
 
     def __init__(
-        self, settings: Settings, ranges: Ranges, seed: int | None = None, one_shot: bool = False
+        self,
+        settings: Settings,
+        ranges: Ranges,
+        seed: int | None = None,
+        one_shot: bool = False,
+        ahead: bool = False,
     ) -> None:
         super().__init__(settings, FLUSH_INTERVAL)
         self.ranges = ranges
         self.one_shot = one_shot
+        self.ahead = ahead
+        self.published = threading.Event()
+        """Set once a whole set is published, and moved ahead of the others."""
         self.produced: list[UUID] = []
         """The tasks of the present set that are recorded."""
         self._left = 0
         """Tasks of the present set that are still to be published."""
         self._unpublished: list[Task] = []
+        self._queued_before = 0
+        """Tasks of others that are still to be moved behind the present set."""
         self._rng = random.Random(seed)  # noqa: S311 (pictures, not secrets)
 
     def _session(self) -> None:
         notify_ready()
         while not self.stopping.is_set():
-            if not self._left:  # otherwise the connection was lost in the middle of a set
+            if (
+                not self._left and not self._queued_before
+            ):  # otherwise the connection was lost in the middle of a set
                 self._begin_set()
             while self._left and not self.stopping.is_set():
                 if not self._unpublished:
@@ -56,12 +71,17 @@ class Producer(RecordingService):
                 outbox.publish_tasks(self._unpublished, self.database, self.broker)
                 self._left -= len(self._unpublished)
                 self._unpublished = []
+            if not self._left:
+                move_to_tail(self.broker, TASKS, self._queued_before)
+                self._queued_before = 0
+                self.published.set()
             if self.one_shot:
                 return
             self._sleep()
 
     def _begin_set(self) -> None:
         outbox.publish_overdue(self.settings.lease, self.database, self.broker)
+        self._queued_before = self.broker.size(TASKS) if self.ahead else 0
         self._left = self._rng.randint(*self.ranges.tasks)
         self.produced = []
         log.info("generating %d task(s)", self._left)

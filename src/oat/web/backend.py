@@ -27,8 +27,8 @@ class Cancelled(BaseModel):
 
     cancelled: int = Field(description="Fractals that were waiting, and are cancelled now.")
     removed: int | None = Field(
-        description="Messages of cancelled tasks removed from their queue; null if the broker is unreachable, or it "
-        "takes longer: until they are removed, workers may still render them."
+        description="Messages of cancelled tasks removed from their queue; null if the broker is unreachable, or "
+        "it takes longer: until they are removed, workers may still render them."
     )
 
 

@@ -31,8 +31,7 @@ QUEUE_POLL_INTERVAL = 1.0
 
 
 REMOVAL_TIMEOUT = 30.0
-"""Seconds that a request to cancel waits for the messages to be removed: some 100,000 can be looked through in that
-time."""
+"""Seconds that a request to cancel waits for the messages to be removed: enough for a queue of 100,000."""
 
 
 class Publisher(RecordingService):

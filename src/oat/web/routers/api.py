@@ -93,8 +93,8 @@ def retry_fractal(backend: BackendDependency, uuid: UUID) -> Fractal:
 def cancel_fractal(backend: BackendDependency, uuid: UUID) -> Fractal:
     """Cancel a waiting fractal: its message is removed from the queue.
 
-    A worker that has prefetched it may still render it; then it becomes `done`. To cancel it again is no error, and
-    removes a message that is still there.
+    A worker that has prefetched it may still render it; then it becomes `done`. To cancel it again is no error,
+    and removes a message that is still there.
     """
     return backend.cancel(uuid)
 
