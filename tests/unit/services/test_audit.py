@@ -26,6 +26,9 @@ FAILED = replace(DONE, status=Status.FAILED, checksum=None, error="no disk")
 WAITING = replace(DONE, status=Status.WAITING, checksum=None)
 
 
+CANCELLED = replace(DONE, status=Status.CANCELLED, checksum=None)
+
+
 @pytest.mark.parametrize(
     ("record", "image", "quiet", "problem"),
     [
@@ -36,6 +39,8 @@ WAITING = replace(DONE, status=Status.WAITING, checksum=None)
         (replace(FAILED, error=None), None, True, Problem.NO_REASON),
         (FAILED, "aa", True, Problem.RESULT_LOST),
         (FAILED, "aa", False, None),
+        (CANCELLED, None, True, None),
+        (CANCELLED, "aa", True, None),
         (WAITING, None, True, Problem.UNANSWERED),
         (WAITING, None, False, None),
         (replace(WAITING, attempts=3), None, True, None),
