@@ -62,7 +62,9 @@ def commands() -> dict[str, Any]:
     """Return all commands of `oat`, as Typer sees them."""
     with patch.object(cli, "_execute") as execute:
         cli.main()
-    return dict(typer.main.get_command(cli._application(execute.call_args.kwargs)).commands)
+    top = typer.main.get_command(cli._application(execute.call_args.kwargs)).commands
+    groups = {name: getattr(command, "commands", {"": command}) for name, command in top.items()}
+    return {f"{name} {own}".strip(): each for name, group in groups.items() for own, each in group.items()}
 
 
 def shared_options() -> dict[str, Any]:
@@ -199,7 +201,11 @@ def all_commands() -> str:
         own = [each for each in command.params if not each.envvar]
         arguments = [each for each in own if not each.opts[0].startswith("-")]
         usage = " ".join(
-            ("oat", name, *(each.name.upper() + ("…" if each.nargs == -1 else "") for each in arguments))
+            (
+                "oat",
+                name,
+                *((each.metavar or each.name).upper() + ("…" if each.nargs == -1 else "") for each in arguments),
+            )
         )
         text += f"### {usage}\n\n{command.help}\n\n"
         if own:

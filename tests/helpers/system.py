@@ -171,8 +171,8 @@ class System(Processes):
     def audit(self, count, failed=0, dead=0, orphaned=0, cancelled=0):
         """The sums, drawn up here and by `oat audit`.
 
-        Every record done, `failed` with a reason, or `cancelled`; every file there, with its checksum; nothing on its
-        way, and nothing else lying around but `dead` letters and `orphaned`, images without a record.
+        Every record done, or `failed` of them with a reason, or `cancelled`; every file there, with its checksum;
+        nothing on its way, and nothing else around but `dead` letters and `orphaned`, images without a record.
         """
         records = self.records()
         assert len(records) == count

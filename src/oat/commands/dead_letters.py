@@ -55,10 +55,10 @@ def list_(*, as_json: AsJson = False, settings: BrokerSettings) -> None:
     Console().print(table)
 
 
-def show(*, id_: OneId, as_json: AsJson = False, settings: BrokerSettings) -> None:
+def show(*, letter: OneId, as_json: AsJson = False, settings: BrokerSettings) -> None:
     """Show one dead letter with its whole body, as text, or in hexadecimal digits if it is none."""
-    found = [letter for letter in _on_broker(settings, list_dead_letters) if letter.id == id_]
-    _check_found([id_], found)
+    found = [each for each in _on_broker(settings, list_dead_letters) if each.id == letter]
+    _check_found([letter], found)
     fields, text = found[0].model_dump(mode="json"), _text(found[0].body)
     if as_json:
         print(json.dumps({**fields, "text": text, "hex": None if text is not None else found[0].body.hex()}))

@@ -58,9 +58,7 @@ def run(
     install_signal_handlers(stop, pipeline.is_busy, INTERRUPTED)
     try:
         with contextlib.ExitStack() as stack:
-            backlog = pipeline.prepare()
-            if any(backlog):
-                console.print(_describe(backlog))
+            console.print(_describe(pipeline.prepare()), end="", highlight=False)
             url = stack.enter_context(_gallery(settings, port))
             with console.status("Loading the renderer (the first time, it is compiled)"):
                 stack.enter_context(pipeline)
@@ -120,10 +118,12 @@ def _summary(progress: "Progress", threads: int, target: str, sheet: Path) -> Ta
 
 
 def _describe(backlog: "Backlog") -> str:
-    """Return what waits before the run begins, and what becomes of it."""
+    """Return what waits before the run begins, and what becomes of it; nothing if nothing waits."""
+    if not any(backlog):
+        return ""
     return (
         f"{backlog.records} task(s) are waiting from before, with {backlog.queued} message(s) in the queue. Those "
-        "of this run go first; the others stay for later workers, and oat cancel --all cancels them."
+        "of this run go first; the others stay for later workers, and oat cancel --all cancels them.\n"
     )
 
 
