@@ -31,6 +31,14 @@ chaos: .venv/develop ## kill, cut off and fill up everything; SEED=… repeats t
 	@tests/install-servers
 	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest -m "" tests/chaos
 
+soak: .venv/develop ## a random fault every few seconds while tasks come all the time; MINUTES=30, SEED=…
+	@tests/install-servers
+	.venv/bin/python tests/soak/run.py --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
+
+mutants: .venv/develop ## plant a fault for each rule into a copy of the sources; a test must catch it (a quarter of an hour)
+	@tests/install-servers
+	.venv/bin/python tests/mutants/run.py
+
 lint: .venv/develop ## format, rules, types, import directions, sizes, and what the documentation says (half a minute)
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -98,4 +106,4 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
-.PHONY: help setup run test test-unit chaos test-vagrant test-container test-cluster lint docs docs-serve bench bench-kernel bench-load bench-store simulation screenshot lock clean
+.PHONY: help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster lint docs docs-serve bench bench-kernel bench-load bench-store simulation screenshot lock clean

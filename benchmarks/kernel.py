@@ -25,7 +25,7 @@ from rich.progress import track
 from rich.table import Table
 
 from oat.messages import Task
-from oat.rendering.escape_time import block_for, kernel, palette_indices, render
+from oat.rendering.escape_time import block_for, load_kernel, palette_indices, run_kernel
 from oat.rendering.machine_code import cpu_features
 from oat.rendering.png import encode_png, render_png
 from oat.services import Ranges, random_task
@@ -167,13 +167,13 @@ def report_periodicity_check(tasks: list[Task], rounds: int) -> None:
     """Print how much longer the usual tasks take with the periodicity check than without it."""
     block = block_for(cpu_features())
     kernels = {
-        "with": kernel(block),
+        "with": load_kernel(block),
         "without": without_periodicity_check(),
     }
     seconds: dict[str, list[float]] = {name: [] for name in kernels}
     for _ in range(rounds + 1):
         for name, compiled in kernels.items():
-            seconds[name].append(timed(lambda run=compiled: [render(run, task, block) for task in tasks]))
+            seconds[name].append(timed(lambda run=compiled: [run_kernel(run, task, block) for task in tasks]))
     with_it, without = (statistics.median(times[1:]) for times in seconds.values())
     console.print(
         f"The periodicity check changes the time of the usual task by {with_it / without - 1:+.1%}.",

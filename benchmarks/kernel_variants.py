@@ -94,10 +94,10 @@ def avx2_in_c() -> Callable[[Task], np.ndarray] | None:
 def without_periodicity_check() -> Kernel:
     """Compile our kernel from its source with the periodicity check switched off."""
     source = Path(oat.rendering.kernel.__file__).read_text()
-    switch = "looking = done >= PERIODICITY_CHECK_AFTER"
+    switch = "check_periodicity = done >= PERIODICITY_CHECK_AFTER"
     if switch not in source:
         raise SystemExit(f"the kernel has no {switch!r} any more")
-    source = source.replace(switch, "looking = False")
+    source = source.replace(switch, "check_periodicity = False")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "kernel_without_periodicity_check.py")
         file.write_text(source)

@@ -1,15 +1,17 @@
-"""A service that notes when each task has come through each step of its way.
+"""A service that records when each task has completed each step of its path.
 
     python benchmarks/steps.py producer|worker|tracker FILE [OPTION ...]
 
-It is the service as it is, with a clock around its functions. When it ends, FILE gets a JSON object: for each step
-the time at which each UUID had come through it, in seconds since 1970. `load.py` starts it and draws up the table.
+It is the service itself with subclasses that record the time. When it ends, FILE gets a JSON object: for each step
+the time at which each UUID had completed it, in seconds since 1970. `load.py` starts it and prints the table.
 """
 
+import argparse
 import json
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,86 +22,96 @@ from oat.rendering import png as rendering
 from oat.services import producer, service, tracker, worker
 
 STEPS = ("record", "publish", "wait", "consume", "render", "encode", "write", "result", "commit")
-"""In the order of a task's way: each ends where the next one begins."""
+"""The steps in their order: each ends where the next one begins."""
 
-passed: dict[str, dict[str, float]] = defaultdict(dict)
+times: dict[str, dict[str, float]] = defaultdict(dict)
 
 
-def note(step: str, uuid: object) -> None:
-    """Note that the task `uuid` has come through `step` now."""
-    passed[step][str(uuid)] = time.time()
+def completed(step: str, uuid: object) -> None:
+    """Record that the task `uuid` has completed `step` now."""
+    times[step][str(uuid)] = time.time()
 
 
 class Producer(producer.Producer):
-    """Notes the steps of a producer."""
+    """Records the steps of a producer."""
 
     def _record(self, count: int) -> None:
         super()._record(count)
         for task in self._unpublished:
-            note("record", task.uuid)
+            completed("record", task.uuid)
 
 
 class PublishingBroker(Broker):
-    """Notes when the broker has confirmed a task."""
+    """Records when the broker has confirmed a task."""
 
-    def publish(self, name: str, body: Any, on_confirm: Any, reason: str | None = None) -> None:
-        """Publish as `Broker` does."""
+    def publish(self, exchange: str, body: bytes, on_confirm: Callable[[], None]) -> None:
+        """Publish as `Broker` does, and record the confirm."""
         uuid = json.loads(body)["uuid"]
 
         def confirmed() -> None:
-            note("publish", uuid)
+            completed("publish", uuid)
             on_confirm()
 
-        super().publish(name, body, confirmed, reason)
+        super().publish(exchange, body, confirmed)
 
 
 class Worker(worker.Worker):
-    """Notes the steps of a worker."""
+    """Records the steps of a worker."""
 
     def _take(self, delivery: Any) -> None:
-        note("wait", parse_task(delivery.body, self.settings.limits).uuid)
+        completed("wait", parse_task(delivery.body, self.settings.limits).uuid)
         super()._take(delivery)
 
     def _process(self, task: Any) -> Any:
-        note("consume", task.uuid)
+        completed("consume", task.uuid)
         result = super()._process(task)
-        note("write", task.uuid)
+        completed("write", task.uuid)
         return result
 
 
 def render_png(task: Any) -> bytes:
-    """Do what `rendering.render_png` does, in two steps."""
+    """Do the same as `rendering.render_png`, in two steps."""
     indices = rendering.palette_indices(task)
-    note("render", task.uuid)
+    completed("render", task.uuid)
     image = rendering.encode_png(indices)
-    note("encode", task.uuid)
+    completed("encode", task.uuid)
     return image
 
 
 class Tracker(tracker.Tracker):
-    """Notes the steps of a tracker."""
+    """Records the steps of a tracker."""
 
     def _take(self, delivery: Any) -> None:
-        note("result", parse_result(delivery.body).uuid)
+        completed("result", parse_result(delivery.body).uuid)
         super()._take(delivery)
 
     def _apply(self) -> None:
         batch = [each.result.uuid for each in self._received]
         super()._apply()
         for uuid in batch:
-            note("commit", uuid)
+            completed("commit", uuid)
 
 
-if __name__ == "__main__":
-    name, file, *options = sys.argv[1:]
-    sys.argv = [f"oat-{name}", *options]
+def main() -> None:
+    """Run the service, and write the times when it ends."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=("producer", "worker", "tracker"))
+    parser.add_argument("file", type=Path, help="where the times are written to")
+    parser.add_argument("options", nargs=argparse.REMAINDER, help="options of the service")
+    arguments = parser.parse_args()
+    name = arguments.name
+    sys.argv = [f"oat-{name}", *arguments.options]
     if name == "producer":
         service.Broker = PublishingBroker  # type: ignore[misc,attr-defined]  # for this process
     worker.render_png = render_png  # type: ignore[attr-defined]  # as above
+    # The commands take the services from their package when they start one.
     services.Producer, services.Worker, services.Tracker = Producer, Worker, Tracker  # type: ignore[misc,attr-defined]  # as above
+    mains = {"producer": commands.producer_main, "worker": commands.worker_main, "tracker": commands.tracker_main}
     try:
-        {"producer": commands.producer_main, "worker": commands.worker_main, "tracker": commands.tracker_main}[
-            name
-        ]()
+        mains[name]()
     finally:
-        Path(file).write_text(json.dumps(passed))
+        arguments.file.write_text(json.dumps(times))
+
+
+if __name__ == "__main__":
+    main()

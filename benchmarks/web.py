@@ -135,6 +135,8 @@ class Pipeline:
         arguments = ("--one-shot", "--min-tasks", tasks, "--max-tasks", tasks, "--seed", 3)
         assert self.system.call("oat-producer", *arguments).returncode == 0
         started, first, busy = time.monotonic(), self.done(), self.busy()
+        if first >= before + tasks:
+            raise SystemExit(f"{tasks} images are done before the producer is: take more --tasks")
         while (now := self.done()) < before + tasks:
             time.sleep(0.2)
         seconds, after = time.monotonic() - started, self.busy()

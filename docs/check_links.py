@@ -5,6 +5,7 @@ A link to a file of the code names something of it in a code span: a function, c
 writes the numbers anew. Files, `make` targets and `OAT_…` variables that are named in code must exist as well.
 """
 
+import argparse
 import ast
 import re
 import sys
@@ -138,8 +139,10 @@ def known(root: Path) -> tuple[set[str], set[str]]:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fix", action="store_true", help="write the line numbers of links to code anew")
     pages = markdown_files()
-    if "--fix" in sys.argv:
+    if parser.parse_args().fix:
         for each in pages:
             fix(each)
     faults = [f"{each.relative_to(ROOT)}: {fault}" for each in pages for fault in check(each, *known(ROOT))]

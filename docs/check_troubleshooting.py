@@ -4,6 +4,7 @@ They are found in the sources: `log.warning`, `log.error`, `log.exception`, `rai
 statistics say is stuck. What stands between the placeholders of each has to be on the page, in that order.
 """
 
+import argparse
 import ast
 import re
 import sys
@@ -71,6 +72,7 @@ def missing(sources: Path, page: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     faults = list(missing(ROOT / "src/oat", PAGE.read_text()))
     print(*faults, sep="\n", end="\n" if faults else "")
     sys.exit(bool(faults))

@@ -4,6 +4,7 @@ The pages are written by hand but for the parts between `<!-- generated: NAME --
 the function of that name. With `--check` nothing is written; the exit status says whether a page is out of date.
 """
 
+import argparse
 import ast
 import inspect
 import re
@@ -62,8 +63,8 @@ def commands() -> dict[str, Any]:
     """Return all commands of `oat`, as Typer sees them."""
     with patch.object(cli, "_execute") as execute:
         cli.main()
-    top = typer.main.get_command(cli._application(execute.call_args.kwargs)).commands
-    groups = {name: getattr(command, "commands", {"": command}) for name, command in top.items()}
+    found: Any = typer.main.get_command(cli._application(execute.call_args.kwargs))
+    groups = {name: getattr(command, "commands", {"": command}) for name, command in found.commands.items()}
     return {f"{name} {own}".strip(): each for name, group in groups.items() for own, each in group.items()}
 
 
@@ -75,8 +76,10 @@ def shared_options() -> dict[str, Any]:
 def default_of(model: type[BaseSettings], name: str) -> str:
     """Return the default of a setting as text."""
     value = model.model_fields[name].get_default(call_default_factory=True, validated_data={})
-    if value is None or isinstance(value, BaseModel):
-        return "none" if value is None else ""
+    if isinstance(value, BaseModel):
+        return ""
+    if value in (None, "", ()):
+        return "none"
     return code(str(value).replace(str(data_folder()), "DATA"))
 
 
@@ -138,7 +141,7 @@ def result() -> str:
 
 
 def _openapi() -> dict[str, Any]:
-    somewhere = Settings(broker_url="filesystem:///nowhere", database_url="sqlite://", target="/nowhere")
+    somewhere = Settings(broker_url="filesystem:///nowhere", database_url="sqlite:////nowhere", target="/nowhere")
     return application(Backend(somewhere)).openapi()
 
 
@@ -200,13 +203,8 @@ def all_commands() -> str:
     for name, command in commands().items():
         own = [each for each in command.params if not each.envvar]
         arguments = [each for each in own if not each.opts[0].startswith("-")]
-        usage = " ".join(
-            (
-                "oat",
-                name,
-                *((each.metavar or each.name).upper() + ("…" if each.nargs == -1 else "") for each in arguments),
-            )
-        )
+        names = ((each.metavar or each.name).upper() + "…" * (each.nargs == -1) for each in arguments)
+        usage = " ".join(("oat", name, *names))
         text += f"### {usage}\n\n{command.help}\n\n"
         if own:
             rows = ((code(each.opts[0]), _default(each), each.help or "") for each in own)
@@ -277,6 +275,9 @@ MAKERS: tuple[Callable[[], str], ...] = (
 
 def main() -> int:
     """Write the pages, or check them; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is stale")
+    check = parser.parse_args().check
     made = {each.__name__: each for each in MAKERS}
     used, stale = set(), []
     for page in sorted(DOCS.rglob("*.md")):
@@ -285,11 +286,11 @@ def main() -> int:
         after = BLOCK.sub(lambda block: f"{block[1]}\n{made[block[2]]().strip()}\n\n{block[3]}", before)
         if after != before:
             stale.append(page)
-            if "--check" not in sys.argv:
+            if not check:
                 page.write_text(after)
     if missing := made.keys() - used:
         print(f"on no page: {', '.join(sorted(missing))}")
-    if "--check" not in sys.argv:
+    if not check:
         return bool(missing)
     for page in stale:
         print(f"{page.relative_to(DOCS.parent)} does not say what the code does: run docs/generate_reference.py")

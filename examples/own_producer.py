@@ -2,7 +2,6 @@
 
 import cmath
 import os
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import kombu
@@ -17,12 +16,15 @@ for n in range(10):
 metadata, engine = sa.MetaData(), sa.create_engine(os.environ["OAT_DATABASE_URL"])
 metadata.reflect(engine, only=["fractals", "outbox"])
 fractals, outbox = metadata.tables["fractals"], metadata.tables["outbox"]
-now = datetime.now(UTC).replace(tzinfo=None)
-state = {"status": "waiting", "attempts": 1, "created_at": now, "sent_at": now}
+state = {"status": "waiting", "attempts": 1}
+clocks = {"sqlite": "datetime('now')", "postgresql": "timezone('utc', now())"}
+clock = clocks.get(engine.dialect.name, "utc_timestamp(6)")  # UTC; the clock of this host does not matter
 
 # The record and the note that it is still to be published are one transaction: if we are killed after it, the
 # tracker publishes the tasks in our place when a minute (OAT_LEASE) has passed.
 with engine.begin() as connection:
+    now = connection.execute(sa.select(sa.literal_column(clock, sa.DateTime))).scalar_one()
+    state |= {"created_at": now, "sent_at": now}
     connection.execute(fractals.insert(), [task | state for task in tasks])
     connection.execute(outbox.insert(), [{"uuid": task["uuid"], "created_at": now} for task in tasks])
 with kombu.Connection(os.environ["OAT_BROKER_URL"], transport_options={"confirm_publish": True}) as broker:

@@ -13,7 +13,10 @@ from uuid import uuid4
 import pytest
 
 from helpers.browser import CHROMIUM, launched
-from helpers.servers import MariaDB, MissingError, PostgreSQL, RabbitMQ, SeaweedFS
+from helpers.clocks import library
+from helpers.proxy import Proxy
+from helpers.s3 import Moto
+from helpers.servers import MariaDB, MissingError, PgBouncer, PostgreSQL, RabbitMQ, SeaweedFS
 from helpers.system import System
 
 
@@ -30,6 +33,12 @@ def _left_out(missing):
         raise MissingError(missing)
     warnings.warn(f"LEFT OUT: tests that need {missing}, which is not installed here", stacklevel=1)
     pytest.skip(f"{missing} is not installed; tests/install-servers brings it")
+
+
+@pytest.fixture
+def left_out():
+    """Leave this test out, for want of the server it is called with."""
+    return _left_out
 
 
 def _private(kind):
@@ -61,9 +70,32 @@ def postgresql():
     yield from _private(PostgreSQL)
 
 
+@pytest.fixture(params=["session", "transaction"])
+def pooled(request, postgresql):
+    """The URL of an empty database through PgBouncer, in both of its modes that services can work with.
+
+    It has fewer connections to the server than the services have to it, where the mode allows that.
+    """
+    size = 2 if request.param == "transaction" else 50
+
+    def kind(folder):
+        pooler = PgBouncer(folder, options=(f"pool_mode = {request.param}", f"default_pool_size = {size}"))
+        pooler.port_behind = postgresql.port
+        return pooler
+
+    url = postgresql.database(uuid4().hex[:8])
+    for pooler in _private(kind):
+        yield url.replace(f":{postgresql.port}/", f":{pooler.port}/")
+
+
 @pytest.fixture(scope="session")
 def seaweedfs():
     yield from _private(SeaweedFS)
+
+
+@pytest.fixture(scope="session")
+def moto():
+    yield from _private(Moto)
 
 
 @pytest.fixture
@@ -81,6 +113,15 @@ def chromium():
         _left_out("chromium")
     with launched() as browser:
         yield browser
+
+
+@pytest.fixture
+def wrong_clocks():
+    """The library with which `helpers.clocks` sets the clock of a process."""
+    try:
+        return library()
+    except MissingError as missing:
+        _left_out(str(missing))
 
 
 @pytest.fixture
@@ -127,3 +168,16 @@ def on_servers(vhost, mariadb, tmp_path, settings):
     """The same on RabbitMQ and MariaDB alone, where one combination is enough."""
     with System(tmp_path, vhost, mariadb.database(uuid4().hex[:8]), **settings) as running:
         yield running
+
+
+@pytest.fixture
+def proxies(on_servers, rabbitmq, mariadb):
+    """The broker's and the database's proxy; the services see the servers through them alone."""
+    broker, database = Proxy(rabbitmq.port), Proxy(mariadb.port)
+    on_servers.environment |= {
+        "OAT_BROKER_URL": on_servers.broker_url.replace(f":{rabbitmq.port}", f":{broker.port}"),
+        "OAT_DATABASE_URL": on_servers.database_url.replace(f":{mariadb.port}", f":{database.port}"),
+    }
+    yield {"broker": broker, "database": database}
+    broker.close()
+    database.close()

@@ -1,5 +1,6 @@
 """Makes gallery.webp, the picture of the gallery in the README: `make screenshot`."""
 
+import argparse
 import io
 import random
 import sys
@@ -42,4 +43,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     main()

@@ -177,7 +177,9 @@ def test_everything_works_by_keyboard(open_page):
 
 def test_retry_and_delete(open_page, running):
     uuid = next(record["uuid"] for record in running.records() if record["status"] == "failed")
-    page = open_page(f"/fractals/{uuid}")
+    page = open_page("/?status=failed")
+    expect(page.locator(f'.card[data-uuid="{uuid}"]')).to_contain_text("no luck")
+    page.locator(f'.card[data-uuid="{uuid}"] a').click()
     expect(page.locator("figure")).to_contain_text("no luck")
     page.get_by_role("button", name="Send again").click()
     expect(page.locator("figure img")).to_be_visible()
@@ -208,8 +210,8 @@ def test_the_system_page_warns_without_a_worker(chromium, tmp_path):
 
 def test_one_and_all_are_cancelled(chromium, tmp_path):
     with System(tmp_path) as system:
-        url = system.gallery()
-        first = create_in(url, 3)[0]
+        url = system.url = system.gallery()
+        first = create(system, count=3)[0]["uuid"]
         page = chromium.new_page()
         page.goto(f"{url}/fractals/{first}")
         page.get_by_role("button", name="Cancel").click()

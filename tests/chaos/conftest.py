@@ -5,7 +5,6 @@ import random
 
 import pytest
 
-from helpers.proxy import Proxy
 from helpers.servers import MariaDB, RabbitMQ
 from helpers.system import System
 
@@ -50,16 +49,3 @@ def killable(tmp_path, settings):
     finally:
         for server in servers:
             server.stop()
-
-
-@pytest.fixture
-def proxies(on_servers, rabbitmq, mariadb):
-    """The broker's and the database's proxy; the services see the servers through them alone."""
-    broker, database = Proxy(rabbitmq.port), Proxy(mariadb.port)
-    on_servers.environment |= {
-        "OAT_BROKER_URL": on_servers.broker_url.replace(f":{rabbitmq.port}", f":{broker.port}"),
-        "OAT_DATABASE_URL": on_servers.database_url.replace(f":{mariadb.port}", f":{database.port}"),
-    }
-    yield {"broker": broker, "database": database}
-    broker.close()
-    database.close()

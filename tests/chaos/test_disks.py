@@ -3,21 +3,18 @@
 import contextlib
 import os
 import signal
-import subprocess
 import warnings
 
 import pytest
 
+from helpers import disks
+from helpers.disks import filled, read_only
 from helpers.marks import embedded_and_servers
 from helpers.servers import MariaDB
 from helpers.system import System
 from helpers.waiting import wait_until
 
 NOTICED = "trying again"
-
-
-def run(*command):
-    return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
 @pytest.fixture
@@ -28,41 +25,8 @@ def small_disk(tmp_path):
             pytest.fail("small disks can be mounted by root alone")
         warnings.warn("LEFT OUT: tests that mount small disks, which root alone can do", stacklevel=1)
         pytest.skip("only root can mount a small disk")
-    mounted = []
-
-    def mount(name, megabytes):
-        folder = tmp_path / name
-        folder.mkdir(parents=True)
-        done = run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", folder)
-        assert done.returncode == 0, done.stderr
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        run("umount", "-l", folder)
-
-
-@contextlib.contextmanager
-def filled(folder):
-    """A disk without a free byte."""
-    ballast = folder / "ballast"
-    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
-    try:
-        yield
-    finally:
-        ballast.unlink()
-
-
-@contextlib.contextmanager
-def read_only(folder):
-    wait_until(lambda: run("mount", "-o", "remount,ro", folder).returncode == 0, "a moment when no file is open")
-    try:
-        yield
-    finally:
-        assert run("mount", "-o", "remount,rw", folder).returncode == 0
+    with contextlib.ExitStack() as mounted:
+        yield lambda name, megabytes: mounted.enter_context(disks.small_disk(tmp_path / name, megabytes))
 
 
 @pytest.mark.long

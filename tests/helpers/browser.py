@@ -9,12 +9,16 @@ QUIET = ("--disable-background-networking", "--disable-component-update", "--dis
 """It sends nothing to anybody but the pages it is shown."""
 
 
+NAMES = "--host-resolver-rules=MAP *.example 127.0.0.1"
+"""Names for proxies on the loopback."""
+
+
 @contextlib.contextmanager
 def launched():
     """Yield a running browser."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 (half a second, which only these tests need)
 
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", *QUIET]
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", NAMES, *QUIET]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser

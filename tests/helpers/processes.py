@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import psutil
 
+from helpers.guard import guard_process
 from helpers.waiting import wait_until
 
 SMALL = ("--min-width", 16, "--max-width", 64, "--min-height", 16, "--max-height", 64)
@@ -55,6 +56,7 @@ class Processes:
                 stderr=file,
                 cwd=self.folder,
             )
+        guard_process(process.pid)
         process.log = log
         self.processes.append(process)
         return process

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from helpers.guard import guard_command, guard_process
 from helpers.waiting import free_port, wait_until
 
 HEARTBEAT = 4
@@ -41,6 +42,7 @@ class Server:
         self.process = subprocess.Popen(
             command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, **options
         )
+        guard_process(self.process.pid, group=True)
 
     def answers(self):
         if self.process.poll() is not None:
@@ -85,6 +87,7 @@ class RabbitMQ(Server):
             "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
         }
         self.spawn(str(self.BIN), env=self.environment)
+        guard_command(["sh", "-c", "! epmd -kill | grep living"], ERL_EPMD_PORT=str(self.epmd))
         wait_until(self.answers, "RabbitMQ")
         return self
 
@@ -100,7 +103,7 @@ class RabbitMQ(Server):
     def control(self, *command):
         """rabbitmqctl."""
         program = self.BIN.with_name("rabbitmqctl")
-        subprocess.run([program, *command], env=self.environment, check=True, capture_output=True, timeout=60)
+        subprocess.run([program, *command], env=self.environment, check=True, capture_output=True, timeout=180)
 
     def forget(self):
         """Lose everything, as a node does that is reset; only while it is stopped."""
@@ -181,6 +184,28 @@ class PostgreSQL(Server):
         with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE tutorial_{name}")
         return self._dsn(f"tutorial_{name}").replace("postgresql:", "postgresql+psycopg:")
+
+
+class PgBouncer(Server):
+    """A pooler in front of the PostgreSQL at `port_behind`; `options` are lines of its configuration."""
+
+    BIN = Path("/usr/sbin/pgbouncer")
+    port_behind: int
+
+    def start(self):
+        if not self.BIN.exists():
+            raise MissingError("pgbouncer")
+        config, users = self.folder / "pgbouncer.ini", self.folder / "users"
+        users.write_text('"tutorial" ""\n')
+        own = (
+            "[databases]", f"* = host=127.0.0.1 port={self.port_behind}",
+            "[pgbouncer]", "listen_addr = 127.0.0.1", f"listen_port = {self.port}", "unix_socket_dir =",
+            "auth_type = trust", f"auth_file = {users}", "server_login_retry = 1",
+        )  # fmt: skip
+        config.write_text("\n".join([*own, *self.options, ""]))
+        self.spawn(*as_unprivileged("postgres", self.folder), self.BIN, config, cwd="/")
+        wait_until(self.answers, "PgBouncer")
+        return self
 
 
 class SeaweedFS(Server):

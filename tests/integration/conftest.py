@@ -17,6 +17,10 @@ def broker_url(vhost):
     return vhost
 
 
-@pytest.fixture
-def target(bucket):
-    return bucket
+@pytest.fixture(params=["seaweedfs", "moto"])
+def target(request, monkeypatch):
+    """A target in each object store, under a prefix of the test's own."""
+    server = request.getfixturevalue(request.param)
+    for name, value in server.variables.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{server.BUCKET}/{uuid4().hex[:8]}"

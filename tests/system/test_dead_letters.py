@@ -10,8 +10,8 @@ from helpers.waiting import wait_until
 
 ODD = b"\x80\x03 pickled \x1b[2J"
 UUID = str(uuid4())
-BAD_TASKS = [b"no json", ODD, json.dumps({"uuid": UUID, "width": "9"}).encode()]
-BAD_RESULT = b"nonsense"
+BAD_TASKS = [b"no json", ODD, b'{"width": "9"}']
+BAD_RESULT = json.dumps({"uuid": UUID}).encode()
 
 
 def call(system, *arguments):
@@ -52,7 +52,7 @@ def test_the_list_says_where_each_comes_from_and_takes_none(either, letters):
         assert letters[len(body)]["queue"] == "tasks"
         assert letters[len(body)]["reason"].startswith("no valid task: ")
     assert letters[len(BAD_RESULT)]["queue"] == "results"
-    assert letters[len(BAD_TASKS[2])]["uuid"] == UUID
+    assert letters[len(BAD_RESULT)]["uuid"] == UUID
     assert all(letter["time"].endswith("Z") for letter in letters.values())
     again = listed(either)
     assert again == listed(either)

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from helpers.processes import terminate
+from helpers.s3 import LesserS3
 from helpers.servers import SeaweedFS
 from helpers.system import System
 from helpers.waiting import wait_until
@@ -66,6 +67,67 @@ def test_a_killed_object_store_loses_nothing(killable_store, vhost, mariadb, tmp
         terminate(tracker)
         system.audit(300)
         assert "secretsecret@" not in worker.log.read_text()
+
+
+@pytest.fixture
+def lesser(moto, monkeypatch):
+    """Start a system on an S3 server that refuses some requests; see `LesserS3`."""
+    proxies = []
+
+    def start(folder, refuse, user="owner"):
+        proxies.append(LesserS3(moto.endpoint, refuse))
+        for name, value in moto.variables_of(user).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxies[-1].endpoint)
+        return System(folder, OAT_TARGET=f"s3://{moto.BUCKET}/{uuid4().hex[:8]}"), proxies[-1].requests
+
+    yield start
+    for proxy in proxies:
+        proxy.close()
+
+
+def bulk_delete_501(method, path):
+    return 501 if method == "POST" and "delete" in path else None
+
+
+def test_a_server_without_multi_object_delete(lesser, tmp_path):
+    system, requests = lesser(tmp_path, bulk_delete_501)
+    with system:
+        run_and_audit(system, 5)
+        uuid = system.records()[0]["uuid"]
+        done = system.call("oat", "delete", uuid)
+        assert done.returncode == 0, done.stderr
+        system.audit(4)
+        assert not [path for method, path, _ in requests if method == "POST"]
+
+
+@pytest.mark.parametrize("how", ["policy", "403", "501"])
+def test_a_worker_needs_no_right_to_delete(lesser, tmp_path, how):
+    def refuse(method, _path):
+        return int(how) if method == "DELETE" and how != "policy" else None
+
+    system, requests = lesser(tmp_path, refuse, "writer" if how == "policy" else "owner")
+    with system:
+        for count in (5, 10):  # with two starts of a worker
+            run_and_audit(system, count)
+        written = {path for method, path, _ in requests if method == "PUT"}
+        assert len(written - {path for path in written if path.endswith(".png")}) == 1
+        uuid = system.records()[0]["uuid"]
+        done = system.call("oat", "delete", uuid)
+        assert done.returncode == 1
+        [line] = done.stderr.splitlines()
+        assert "s3:DeleteObject" in line
+        system.audit(10)  # nothing is half deleted
+
+
+def run_and_audit(system, count):
+    worker, tracker = system.start("oat-worker"), system.start("oat-tracker")
+    system.produce(5)
+    system.wait_for(count)
+    terminate(worker)
+    terminate(tracker)
+    system.processes.clear()
+    system.audit(count)
 
 
 def test_a_directory_does_not_load_obstore(tmp_path):

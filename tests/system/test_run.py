@@ -112,9 +112,10 @@ def test_ctrl_c_ends_the_run_while_the_database_is_silent(mariadb, tmp_path):
 
 
 def test_a_permanent_error_of_the_worker_ends_the_run(tmp_path):
-    settings = Settings(broker_url="carrier-pigeon:", target=str(tmp_path))
+    (tmp_path / "file").touch()
+    settings = Settings(broker_url=f"filesystem://{tmp_path}/file/broker", target=str(tmp_path))
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with pytest.raises(PermanentError, match="exit code 1"):
+    with pytest.raises(PermanentError, match="OAT_BROKER_URL"):
         Supervisor(settings, 1).run()
     # What this thread starts from now on must hear SIGTERM.
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == blocked
@@ -141,6 +142,7 @@ def test_oat_run_shows_its_gallery_until_it_is_interrupted(tmp_path):
         wait_until(lambda: "until Ctrl-C" in process.log.read_text(), "the end of the run")
         assert httpx.get(f"{url}/").status_code == 200
         terminate(process)
+
 
 def order(system):
     """The UUIDs in the queue of tasks, the first one first; they are taken out."""

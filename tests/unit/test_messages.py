@@ -79,6 +79,7 @@ def test_a_task_out_of_range_is_invalid_and_its_uuid_known(changes):
     [
         b"", b"hello", b"[]", b"null", b'"x"', b"{", b"\xff\xfe\x00", pickle.dumps(SPEC),
         body(uuid=...), body(uuid="../../etc/passwd"), body(uuid=7), body(uuid=None), b"[" * 30_000, b" " * 70_000,
+        body() + " " * 70_000,
     ],
 )  # fmt: skip
 def test_a_message_without_a_uuid_is_invalid(message):

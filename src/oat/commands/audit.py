@@ -29,18 +29,20 @@ def audit(*, client: Annotated[Client, client_options("broker_url", "database_ur
             async for line in api.lines("POST", "/v1/audit"):
                 follow(Step.model_validate_json(line))
 
-        if client.api_url:
+        if client.api:
             client.run(work)
         else:  # the same, with its progress: an API in this process would respond only at the end
             for step in run_audit(client.settings):
                 follow(step)
     report = steps[0].report if steps else None
     if report is None:
-        raise ClientError(f"the API at {client.api_url} broke off its audit; its log says why")
+        raise ClientError(
+            f"the API at {client.api.name if client.api else 'this process'} broke off its audit; its log says why"
+        )
     if client.as_json:
         print(report.model_dump_json())
     else:
-        _print_report(report, [("api", client.api_url)] if client.api_url else backing_services(client.settings))
+        _print_report(report, [("api", client.api.name)] if client.api else backing_services(client.settings))
     if report.problems:
         raise typer.Exit(1)
 

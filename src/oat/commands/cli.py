@@ -1,21 +1,26 @@
-"""The entry points: `oat` with all commands, `oat-producer`, `oat-worker` and `oat-tracker`, and their errors.
+"""The command line: `oat` with all commands, each service as a program of its own, and how they end.
 
 A new command is a function in a module of this package, and an entry in the table in `main`.
 """
 
-import logging
+import functools
+import inspect
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, NoReturn
 
 import typer
-from typer.exceptions import TyperException
 
-from oat.commands import services
-from oat.commands.option_groups import expand_groups
-from oat.commands.serving import INTERRUPTED
-from oat.settings import PermanentError, SettingsError
+from oat.addresses import unset_empty
+from oat.commands import errors, services
+from oat.commands.option_groups import expand_groups, option
+from oat.process import drop_unwritable, flush_output, prepare_streams
+
+DEBUG = option(
+    "debug",
+    Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)],
+    False,
+)
 
 Command = Callable[..., None]
 
@@ -51,36 +56,39 @@ def main() -> NoReturn:
     )
 
 
-def producer_main() -> NoReturn:
-    """Run `oat-producer`."""
-    _execute(producer=services.producer)
-
-
-def worker_main() -> NoReturn:
-    """Run `oat-worker`."""
-    _execute(worker=services.worker)
-
-
-def tracker_main() -> NoReturn:
-    """Run `oat-tracker`."""
-    _execute(tracker=services.tracker)
+def service_main(name: str) -> NoReturn:
+    """Run one of the services as a program of its own."""
+    _execute(**{name: getattr(services, name)})
 
 
 def _execute(**commands: Command | dict[str, Command]) -> NoReturn:
-    """Execute the command line with these `commands`, and end the process; a known error is one line."""
+    """Execute the command line with these `commands`, and end the process; an error is one line."""
+    prepare_streams()
+    for prefix in ("OAT_", "AWS_", "XDG_", "HOME"):
+        unset_empty(prefix)
+    arguments = list(_without_empty(sys.argv[1:]))
     try:
-        status = _application(commands)(standalone_mode=False)
-    except (TyperException, PermanentError, OSError) as error:
-        logging.shutdown()  # the log lines before the error are written before it
-        usage = isinstance(error, TyperException | SettingsError)
-        message = error.format_message() if hasattr(error, "format_message") else str(error)
-        if message:
-            hint = " (--help explains the options)" if isinstance(error, TyperException) else ""
-            print(f"{Path(sys.argv[0]).name}: {message}{hint}", file=sys.stderr)
-        sys.exit(getattr(error, "exit_code", 2 if usage else 1))
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(INTERRUPTED)
-    sys.exit(status if isinstance(status, int) else 0)
+        returned = _application(commands)(arguments, standalone_mode=False)
+        status = returned if isinstance(returned, int) else 0
+        flush_output()
+    except SystemExit:
+        raise
+    except BaseException as error:  # a panic of a library in Rust is no Exception
+        status = errors.report(error, debug="--debug" in arguments)
+    drop_unwritable()
+    sys.exit(status)
+
+
+def _without_empty(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield `arguments` without the options whose value is empty: empty is unset, as in the environment."""
+    arguments = list(arguments)
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    for position, argument in enumerate(arguments):
+        follows_option = position > 0 and arguments[position - 1].startswith("--")
+        is_empty_value = argument == "" and follows_option
+        has_empty_value = arguments[position + 1 : position + 2] == [""] or argument.endswith("=")
+        if position >= end or not (is_empty_value or (argument.startswith("--") and has_empty_value)):
+            yield argument
 
 
 def _application(commands: Mapping[str, Command | dict[str, Command]]) -> typer.Typer:
@@ -90,11 +98,25 @@ def _application(commands: Mapping[str, Command | dict[str, Command]]) -> typer.
         context_settings={"help_option_names": ["-h", "--help"]},
         help="The OpenStack application tutorial: a small distributed program that renders Julia sets.",
     )
+    if len(commands) > 1:
+        application.callback()(_with_debug(lambda: None))
     for name, command in commands.items():
         if isinstance(command, dict):
             group = _application(command)
             group.info.help = HELP[name]
             application.add_typer(group, name=name.replace("_", "-"))
         else:
-            application.command(name)(expand_groups(command))
+            application.command(name)(_with_debug(expand_groups(command)))
     return application
+
+
+def _with_debug(command: Callable[..., None]) -> Callable[..., None]:
+    """Return `command` with the option `--debug`, which `_execute` looks for where nothing is parsed yet."""
+
+    @functools.wraps(command)
+    def wrapped(debug: bool = False, **given: object) -> None:
+        command(**given)
+
+    signature = inspect.signature(command)
+    vars(wrapped)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), DEBUG])
+    return wrapped

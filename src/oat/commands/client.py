@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.console import Console, RenderableType
 
+from oat.addresses import ApiAddress, parse_api_url
 from oat.commands.option_groups import OptionGroup, option
 from oat.commands.options import make_settings, settings_options
-from oat.settings import PermanentError, Settings
+from oat.settings import PermanentError, Settings, SettingsError
 
 BROKER_TIMEOUT = 5.0
 """Seconds to wait for the connection to the broker; without it, tasks are recorded, and published by a service."""
@@ -47,8 +47,9 @@ class ClientError(PermanentError):
 class Api:
     """The API, at an address or in this process."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: httpx.AsyncClient, name: str) -> None:
         self._http = http
+        self._name = name
 
     async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send a request and return its response.
@@ -81,24 +82,22 @@ class Api:
             yield
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = str(error) or type(error).__name__
-            raise ClientError(f"the API at {self._http.base_url} cannot be reached: {reason}") from error
+            raise ClientError(f"the API at {self._name} cannot be reached: {reason}") from error
 
     def _check(self, response: httpx.Response) -> None:
         if response.is_error:
             try:
                 detail = response.json()["detail"]
             except (ValueError, LookupError, TypeError):
-                detail = f"{self._http.base_url} answered {response.status_code} {response.reason_phrase}"
+                detail = f"{self._name} answered {response.status_code} {response.reason_phrase}"
             raise ClientError(detail)
 
 
 @asynccontextmanager
-async def _connected(api_url: str | None, settings: Settings, broker: bool) -> AsyncIterator[Api]:
-    if api_url:
-        token = settings.api_token.get_secret_value() if settings.api_token else None
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        async with httpx.AsyncClient(base_url=api_url, headers=headers, timeout=TIMEOUT) as http:
-            yield Api(http)
+async def _connected(api: ApiAddress | None, settings: Settings, broker: bool) -> AsyncIterator[Api]:
+    if api:
+        async with _http_client(api, settings) as http:
+            yield Api(http, api.name)
         return
     from oat.web import Backend, application  # noqa: PLC0415 (it takes its time to load, and not all commands need it)
 
@@ -109,25 +108,36 @@ async def _connected(api_url: str | None, settings: Settings, broker: bool) -> A
         if broker:
             async with backend.running():
                 await asyncio.to_thread(backend.publisher.polled.wait, BROKER_TIMEOUT)
-                yield Api(http)
+                yield Api(http, "this process")
         else:
-            yield Api(http)
+            yield Api(http, "this process")
     backend.catalog.close()
     if backend.publisher.error:
         raise backend.publisher.error
+
+
+def _http_client(api: ApiAddress, settings: Settings) -> httpx.AsyncClient:
+    token = settings.api_token.get_secret_value() if settings.api_token else None
+    if token and api.basic:
+        raise SettingsError("OAT_API_URL has a password, and OAT_API_TOKEN is set: leave one of them out")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        return httpx.AsyncClient(base_url=api.url, headers=headers, auth=api.basic, timeout=TIMEOUT)
+    except ValueError:
+        raise SettingsError("HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: expected http://host:port") from None
 
 
 class Client:
     """What a command needs to use the API: where it is, and how to print its responses.
 
     Args:
-        api_url: the address of the API; None or empty runs it in this process.
+        api: the address of the API; None runs it in this process.
         as_json: whether to print JSON.
         settings: the backing services of an API in this process.
     """
 
-    def __init__(self, api_url: str | None, as_json: bool, settings: Settings) -> None:
-        self.api_url = api_url
+    def __init__(self, api: ApiAddress | None, as_json: bool, settings: Settings) -> None:
+        self.api = api
         self.as_json = as_json
         self.settings = settings
 
@@ -139,17 +149,17 @@ class Client:
         """
 
         async def connected() -> None:
-            async with _connected(self.api_url, self.settings, broker) as api:
+            async with _connected(self.api, self.settings, broker) as api:
                 await work(api)
 
         asyncio.run(connected())
 
-    def show(self, data: Any, table: Callable[[], RenderableType]) -> None:
-        """Print `data` as JSON, or the `table` of it."""
+    def show(self, data: Any, print_table: Callable[[], None]) -> None:
+        """Print `data` as JSON, or have it printed for people."""
         if self.as_json:
             print(json.dumps(data))
         else:
-            Console().print(table())
+            print_table()
 
 
 def client_options(*settings: str, as_json: bool = True) -> OptionGroup:
@@ -161,4 +171,4 @@ def client_options(*settings: str, as_json: bool = True) -> OptionGroup:
 def _make_client(api_url: str | None, as_json: bool = False, **given: Any) -> Client:
     settings = make_settings(**given)
     logging.getLogger().setLevel(logging.WARNING)
-    return Client(api_url, as_json, settings)
+    return Client(parse_api_url(api_url) if api_url else None, as_json, settings)

@@ -8,16 +8,14 @@ from enum import StrEnum
 from typing import Annotated, TypeVar
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from oat.commands.client import BROKER_TIMEOUT, ClientError
 from oat.commands.options import settings_options
+from oat.commands.output import print_pairs, print_rows, printable
 from oat.messaging import RESULTS, TASKS, Broker, BrokerError
+from oat.process import format_time
 from oat.services import DeadLetter, drop_dead_letters, list_dead_letters, requeue_dead_letters
-from oat.settings import Settings, mask_password
+from oat.settings import Settings
 
 T = TypeVar("T")
 
@@ -39,20 +37,25 @@ BrokerSettings = Annotated[Settings, settings_options("broker_url")]
 
 
 def list_(*, as_json: AsJson = False, settings: BrokerSettings) -> None:
-    """List the dead letters, and why each could not be processed; they stay where they are."""
+    """List the dead letters, and why each could not be processed; they stay where they are. Times are in UTC."""
     letters = _on_broker(settings, list_dead_letters)
     if as_json:
         print(json.dumps([letter.model_dump(mode="json") for letter in letters]))
         return
-    table = Table(box=SIMPLE_HEAD, caption=None if letters else "none", pad_edge=False)
-    for name in ("id", "queue", "dead since (UTC)", "bytes", "uuid"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("reason", overflow="fold")
-    for each in letters:
-        time = f"{each.time:%m-%d %H:%M:%S}" if each.time else "–"
-        cells = each.id, each.queue or "–", time, str(each.size), str(each.uuid or "–"), each.reason
-        table.add_row(*(Text(_printable(cell)) for cell in cells))
-    Console().print(table)
+    print_rows(
+        ("id", "queue", "dead since", "bytes", "uuid", "reason"),
+        (
+            (
+                each.id,
+                each.queue or "–",
+                format_time(each.time) if each.time else "–",
+                each.size,
+                each.uuid or "–",
+                each.reason,
+            )
+            for each in letters
+        ),
+    )
 
 
 def show(*, letter: OneId, as_json: AsJson = False, settings: BrokerSettings) -> None:
@@ -63,8 +66,7 @@ def show(*, letter: OneId, as_json: AsJson = False, settings: BrokerSettings) ->
     if as_json:
         print(json.dumps({**fields, "text": text, "hex": None if text is not None else found[0].body.hex()}))
         return
-    for name, value in fields.items():
-        print(f"{name:8}{_printable(str(value))}")
+    print_pairs([(name, "–" if value is None else value) for name, value in fields.items()])
     print("", found[0].body.hex(" ", 2) if text is None else text, sep="\n")
 
 
@@ -119,7 +121,7 @@ def _on_broker(settings: Settings, work: Callable[[Broker], T]) -> T:
     finally:
         timer.cancel()
     if not results:
-        raise BrokerError(f"the broker {mask_password(settings.broker_url)} cannot be reached")
+        raise BrokerError(f"the broker {broker.address.name} cannot be reached")
     return results[-1]
 
 
@@ -140,9 +142,9 @@ def _text(body: bytes) -> str | None:
         text = body.decode()
     except UnicodeDecodeError:
         return None
-    return text if text == _printable(text) else None
+    return text if all(map(_is_harmless, text)) else None
 
 
-def _printable(text: str) -> str:
-    """Return `text` with every character replaced that would move a terminal's cursor, or be none to see."""
-    return "".join(each if each.isprintable() or each in "\n\t" else "\N{REPLACEMENT CHARACTER}" for each in text)
+def _is_harmless(sign: str) -> bool:
+    """Return whether a terminal shows `sign`, instead of acting upon it."""
+    return printable(sign) == sign or sign in "\n\t"

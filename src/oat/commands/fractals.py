@@ -6,12 +6,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from oat.commands.client import Api, Client, client_options
 from oat.commands.options import request_options
-from oat.process import format_duration
+from oat.commands.output import print_pairs, print_rows
+from oat.process import format_duration, format_time
 from oat.records import Fractal, Status
 from oat.services import FractalRequest
 
@@ -32,7 +31,7 @@ def create(
     async def work(api: Api) -> None:
         body = request.model_dump(exclude_none=True)
         fractals = (await api.send("POST", "/v1/fractals", json=body)).json()["fractals"]
-        client.show(fractals, lambda: _table(fractals))
+        client.show(fractals, lambda: _print(fractals))
 
     client.run(work, broker=True)
 
@@ -43,7 +42,7 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
     client: Annotated[Client, client_options("database_url")],
 ) -> None:
-    """List the fractals, newest first."""
+    """List the fractals, newest first; times are in UTC. Piped, a line each, with tabs."""
 
     async def work(api: Api) -> None:
         fractals: list[dict[str, Any]] = []
@@ -54,27 +53,19 @@ def list_(
             if page["older"] is None:
                 break
             query["older"] = page["older"]
-        client.show(fractals, lambda: _table(fractals))
+        client.show(fractals, lambda: _print(fractals))
 
     client.run(work)
 
 
 def show(*, uuid: OneUuid, client: Annotated[Client, client_options("database_url")]) -> None:
-    """Show everything that is known of one fractal."""
+    """Show everything that is known of one fractal; times are in UTC."""
 
     async def work(api: Api) -> None:
         fractal = (await api.send("GET", f"/v1/fractals/{uuid}")).json()
 
-        def table() -> Table:
-            rows = Table(show_header=False)
-            rows.add_column(no_wrap=True)
-            rows.add_column(overflow="fold")
-            for name, value in fractal.items():
-                if value is not None:
-                    rows.add_row(name, str(value))
-            return rows
-
-        client.show(fractal, table)
+        pairs = [(name, value) for name, value in fractal.items() if value is not None]
+        client.show(fractal, lambda: print_pairs(pairs))
 
     client.run(work)
 
@@ -154,16 +145,17 @@ def retry(
     client.run(work, broker=True)
 
 
-def _table(fractals: list[dict[str, Any]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, caption=None if fractals else "none", pad_edge=False)
-    for name in ("uuid", "status", "pixels", "took", "recorded"):
-        table.add_column(name, no_wrap=True)
-    for each in map(Fractal.model_validate, fractals):
-        table.add_row(
-            str(each.uuid),
-            each.status,
-            f"{each.width}×{each.height}",
-            format_duration(each.duration),
-            f"{each.created_at:%m-%d %H:%M}",
-        )
-    return table
+def _print(fractals: list[dict[str, Any]]) -> None:
+    print_rows(
+        ("uuid", "status", "pixels", "took", "recorded"),
+        (
+            (
+                each.uuid,
+                each.status,
+                f"{each.width}×{each.height}",
+                format_duration(each.duration),
+                format_time(each.created_at),
+            )
+            for each in map(Fractal.model_validate, fractals)
+        ),
+    )

@@ -3,7 +3,6 @@
 import os
 import re
 import typing
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 from oat.commands.option_groups import OptionGroup, option
 from oat.process import configure_logging
 from oat.services import FractalRequest, InvalidRequestError, Ranges
-from oat.settings import Settings
+from oat.settings import Settings, load_settings
 
 SETTINGS: dict[str, Any] = {
     "broker_url": Annotated[
@@ -42,10 +41,9 @@ SETTINGS: dict[str, Any] = {
         ),
     ],
     "log_file": Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             envvar="OAT_LOG_FILE",
-            dir_okay=False,
             help="Write the log to this file instead of the terminal.",
             show_default=False,
         ),
@@ -106,14 +104,10 @@ def make_settings(**given: Any) -> Settings:
     """Return the settings of the environment with the options that were `given`, and configure the log.
 
     Raises:
-        typer.BadParameter: a setting is not valid.
+        SettingsError: a setting cannot be used.
+        OSError: the log file cannot be written.
     """
-    try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        fault = error.errors()[0]
-        name = "_".join(("OAT", *map(str, fault["loc"]))).upper()
-        raise typer.BadParameter(f"{name}: {fault['msg']}, not {fault['input']!r}") from None
+    settings = load_settings(**given)
     configure_logging(settings.log_file)
     return settings
 

@@ -78,7 +78,8 @@ class Pipeline:
     def __init__(self, settings: Settings, tasks: int, threads: int, seed: int | None = None) -> None:
         ranges = replace(Ranges(), tasks=(tasks, tasks))
         self.stopping = threading.Event()
-        self.store = Store(settings.target)
+        self.store = Store(settings.target, settings.limits.pixels)
+        self._max_pixels = settings.limits.pixels
         self.database = Database(settings.database_url, self.stopping)
         self._broker = Broker(settings, self.stopping)
         self._backlog = Backlog(0, 0)
@@ -183,7 +184,7 @@ class Pipeline:
     def contact_sheet(self, path: Path) -> None:
         """Draw all images of this run on one sheet, and write it to `path`."""
         done = [uuid for uuid in self._producer.produced if self._finished.get(uuid) == Status.DONE]
-        draw_contact_sheet(map(self.store.get, done), len(done)).save(path)
+        draw_contact_sheet(map(self.store.get, done), len(done), self._max_pixels).save(path)
 
     def _run_service(self, service: "Producer | Supervisor | Tracker") -> None:
         try:

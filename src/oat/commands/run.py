@@ -4,19 +4,19 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
-from rich.table import Table
 
+from oat.commands.errors import INTERRUPTED
 from oat.commands.options import DEFAULT_THREADS, Seed, Threads, settings_options
-from oat.commands.serving import INTERRUPTED, backing_services
+from oat.commands.output import Output, print_pairs, printable
+from oat.commands.serving import backing_services
 from oat.process import install_signal_handlers
-from oat.settings import PermanentError, Settings, data_folder
+from oat.settings import PermanentError, Settings, SettingsError, data_folder
 
 if TYPE_CHECKING:
     from oat.commands.pipeline import Backlog, Pipeline, Progress
@@ -45,9 +45,9 @@ def run(
 
     if settings.log_file is None:
         logging.getLogger().setLevel(logging.WARNING)
-    console = Console()
+    console = Output()
     for name, address in backing_services(settings):
-        console.print(f"{name:9}{address}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"{name:9}{printable(address)}", highlight=False, soft_wrap=True, markup=False)
     pipeline = Pipeline(settings, tasks, threads, seed)
     interrupted = threading.Event()
 
@@ -67,7 +67,7 @@ def run(
             progress = _follow(pipeline, tasks, console)
             with console.status("Drawing all images on one sheet"):
                 sheet = _save_contact_sheet(pipeline)
-            console.print(_summary(progress, threads, settings.target, sheet))
+            print_pairs(_summary(progress, threads, settings.target, sheet))
             if url:
                 console.print("The gallery is open until Ctrl-C.")
                 interrupted.wait()
@@ -95,26 +95,26 @@ def _follow(pipeline: "Pipeline", tasks: int, console: Console) -> "Progress":
     return progress
 
 
-def _save_contact_sheet(pipeline: "Pipeline") -> Path:
+def _save_contact_sheet(pipeline: "Pipeline") -> str:
     """Draw the contact sheet into the data folder, and return its path."""
-    path = data_folder() / "contact-sheet.png"
+    try:
+        path = data_folder() / "contact-sheet.png"
+    except SettingsError:
+        return "not drawn: there is no home directory for it"
     path.parent.mkdir(parents=True, exist_ok=True)
     pipeline.contact_sheet(path)
-    return path
+    return str(path)
 
 
-def _summary(progress: "Progress", threads: int, target: str, sheet: Path) -> Table:
-    table = Table(show_header=False)
-    for name, value in (
+def _summary(progress: "Progress", threads: int, target: str, sheet: str) -> list[tuple[str, object]]:
+    return [
         ("done", f"{progress.done} of {progress.total}"),
-        ("failed", str(progress.failed)),
-        *([("cancelled", str(progress.cancelled))] if progress.cancelled else []),
+        ("failed", progress.failed),
+        *([("cancelled", progress.cancelled)] if progress.cancelled else []),
         ("speed", f"{progress.done / progress.seconds:.1f} images/s with {threads} thread(s)"),
         ("images", target),
-        ("all on one sheet", str(sheet)),
-    ):
-        table.add_row(name, value)
-    return table
+        ("all on one sheet", sheet),
+    ]
 
 
 def _describe(backlog: "Backlog") -> str:

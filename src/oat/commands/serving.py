@@ -1,19 +1,16 @@
 """How a command runs a service: until a signal stops it, with its metrics served."""
 
 import logging
-import signal
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from oat.addresses import parse_broker, parse_database
 from oat.process import install_signal_handlers
 from oat.services import serve_metrics
-from oat.settings import PermanentError, Settings, mask_password
+from oat.settings import PermanentError, Settings
 
 log = logging.getLogger(__name__)
-
-INTERRUPTED = 128 + signal.SIGINT
-"""The exit code of a command that a Ctrl-C ended before its work was done, as shells have it."""
 
 
 class Stoppable(Protocol):
@@ -29,9 +26,9 @@ class Stoppable(Protocol):
 def backing_services(settings: Settings) -> list[tuple[str, str]]:
     """Return the backing services that `settings` name, and their addresses without passwords."""
     return [
-        ("broker", mask_password(settings.broker_url)),
-        ("database", mask_password(settings.database_url)),
-        ("images", mask_password(settings.target)),
+        ("broker", parse_broker(settings.broker_url).name),
+        ("database", parse_database(settings.database_url).name),
+        ("images", settings.target),
     ]
 
 

@@ -7,10 +7,11 @@ from typing import Annotated
 
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
 from oat.commands.client import Api, Client, client_options
-from oat.process import format_duration
+from oat.commands.output import Output, pairs_table, print_pairs, printable
+from oat.process import format_duration, format_time
 from oat.services import Statistics
 
 POLL_INTERVAL = 1.0
@@ -26,9 +27,9 @@ def status(*, client: Annotated[Client, client_options("broker_url", "database_u
 
         first = await poll()
         if client.as_json or not sys.stdout.isatty():
-            client.show(first.model_dump(mode="json"), lambda: _overview(first))
+            client.show(first.model_dump(mode="json"), lambda: _print(first))
             return
-        with Live(_overview(first), auto_refresh=False) as live:
+        with Live(_overview(first), console=Output(), auto_refresh=False) as live:
             while True:
                 await asyncio.sleep(POLL_INTERVAL)
                 live.update(_overview(await poll()), refresh=True)
@@ -37,9 +38,17 @@ def status(*, client: Annotated[Client, client_options("broker_url", "database_u
         client.run(work, broker=True)
 
 
+def _print(now: Statistics) -> None:
+    print_pairs([("at", format_time(now.at)), *_pairs(now), *(("warning", each) for each in now.warnings)])
+
+
 def _overview(now: Statistics) -> RenderableType:
-    table = Table(show_header=False, title=f"{now.at:%H:%M:%S} UTC", title_justify="left")
-    for name, value in (
+    warnings = (Text(printable(warning), style="bold") for warning in now.warnings)
+    return Group(pairs_table(_pairs(now), title=f"{now.at:%H:%M:%S} UTC"), *warnings)
+
+
+def _pairs(now: Statistics) -> list[tuple[str, object]]:
+    pairs = (
         ("unpublished", now.unpublished),
         ("queued", now.queued),
         ("unacknowledged", now.unacknowledged),
@@ -51,6 +60,5 @@ def _overview(now: Statistics) -> RenderableType:
         ("failed a minute", f"{now.failed_per_minute:.0f}"),
         ("record to done", f"{format_duration(now.p50)} (p50), {format_duration(now.p95)} (p95)"),
         *((f"worker {each.name}", f"{each.images_per_second:.1f} images/s") for each in now.workers),
-    ):
-        table.add_row(name, "–" if value is None else str(value))
-    return Group(table, *(f"[bold]{warning}" for warning in now.warnings))
+    )
+    return [(name, "–" if value is None else value) for name, value in pairs]

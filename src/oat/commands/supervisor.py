@@ -10,17 +10,23 @@ import multiprocessing
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
-from oat.process import configure_logging, install_signal_handlers, shut_down
+from oat.addresses import redact
+from oat.commands.errors import explain
+from oat.process import configure_logging, install_signal_handlers, prepare_streams, print_error, shut_down
 from oat.rendering import warm_up
 from oat.services import Worker
 from oat.settings import PermanentError, Settings
 
 RESTART_DELAY = 1.0
 """Seconds until a worker that was killed is replaced: one that dies at once is not restarted over and over."""
+
+READY = b"ready"
+"""What the worker sends when it has loaded its renderer."""
 
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
@@ -52,13 +58,20 @@ class Supervisor:
             process.join()
             self.is_running = False
             if process.exitcode and process.exitcode > 0 and not self.stopping.is_set():
-                raise PermanentError(f"the worker ended with exit code {process.exitcode}")
+                raise PermanentError(self._reason() or f"the worker ended with exit code {process.exitcode}")
             if not self.stopping.wait(RESTART_DELAY):
                 log.warning("the worker ended (exit code %s); starting another", process.exitcode)
 
     def is_ready(self, timeout: float) -> bool:
         """Tell whether the worker has loaded its renderer, after waiting for that for up to `timeout` seconds."""
         return self._connection.poll(timeout)
+
+    def _reason(self) -> str:
+        """Return why the worker has ended, empty if it has not said so."""
+        reason = b""
+        while self._connection.poll():
+            reason = self._connection.recv_bytes()
+        return "" if reason == READY else reason.decode(errors="surrogateescape")
 
     def stop(self) -> None:
         """Have `run` return; may be called from any thread."""
@@ -82,6 +95,20 @@ def _signals_blocked() -> Iterator[None]:
 
 
 def _run_worker(settings: Settings, threads: int, parent: Connection) -> None:
+    """Run a worker; send `READY` to `parent` once it has loaded its renderer, or why it ends."""
+    prepare_streams()
+    try:
+        _serve_parent(settings, threads, parent)
+    except Exception as error:
+        message, status = explain(error)
+        if "--debug" in sys.argv:
+            print_error(redact(traceback.format_exc()))
+        with contextlib.suppress(OSError):
+            parent.send_bytes(message.encode(errors="surrogateescape"))
+        sys.exit(status)
+
+
+def _serve_parent(settings: Settings, threads: int, parent: Connection) -> None:
     """Run a worker until `parent` sends something, or is closed because the supervisor was killed."""
     configure_logging(settings.log_file, logging.INFO if settings.log_file else logging.WARNING)
     worker = Worker(settings, threads)
@@ -96,8 +123,5 @@ def _run_worker(settings: Settings, threads: int, parent: Connection) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     warm_up()
     with contextlib.suppress(OSError):
-        parent.send_bytes(b"ready")
-    try:
-        worker.run()
-    except PermanentError as error:
-        sys.exit(str(error))
+        parent.send_bytes(READY)
+    worker.run()

@@ -5,7 +5,7 @@ A connection belongs to one thread. Only that thread calls the methods of its `B
 
 import contextlib
 import logging
-import select
+import math
 import threading
 import time
 from collections import deque
@@ -17,6 +17,7 @@ from uuid import uuid4
 import amqp
 from kombu.exceptions import KombuError
 
+from oat.addresses import parse_broker
 from oat.messaging import embedded
 from oat.messaging.confirms import Confirms
 from oat.messaging.connection import (
@@ -24,14 +25,13 @@ from oat.messaging.connection import (
     READ_TIMEOUT,
     BrokerError,
     ConnectionLostError,
-    check_url,
     connect,
 )
 from oat.messaging.deliveries import Acknowledgements, Delivery
 from oat.messaging.queues import declare, supports_quorum_queues
 from oat.messaging.self_pipe import SelfPipe
 from oat.process import exponential_backoff
-from oat.settings import Settings, mask_password
+from oat.settings import Settings
 
 FLUSH_INTERVAL = 0.03
 """Seconds between two reads of the connection, at least, while messages keep coming: one system call then reads
@@ -41,12 +41,10 @@ POLL_INTERVAL = 0.02
 """Seconds between two polls of the embedded broker's folder, at least: it cannot notify a consumer."""
 
 MIN_PAUSE, MAX_PAUSE = 0.5, 15.0
-"""Seconds between the first two attempts to connect, and between two at most: a broker that restarts takes a
-while."""
+"""Seconds between the first two attempts to connect, and between two at most: a restart takes a while."""
 
 CLOSE_TIMEOUT = 2.0
-"""Seconds a broker may take for each of the last two replies, the confirms and the close, within the five seconds
-in which a service ends."""
+"""Seconds for each of the broker's last two replies, the confirms and the close; a service ends within five."""
 
 log = logging.getLogger(__name__)
 
@@ -56,19 +54,20 @@ class Broker:
 
     Args:
         settings: `broker_url` is `amqp[s]://user:password@host:port/vhost` or `filesystem:///folder`.
-        stopping: once it is set, a lost connection is not opened again.
+        stopping: once it is set, a lost connection is not opened again, unless `serve` is told otherwise.
         flush_interval: seconds between two reads of the connection, at least, while messages keep coming.
     """
 
     def __init__(
         self, settings: Settings, stopping: threading.Event, flush_interval: float = FLUSH_INTERVAL
     ) -> None:
-        check_url(settings.broker_url)
-        self.url = settings.broker_url
+        self.address = parse_broker(settings.broker_url)
         self.stopping = stopping
         self.flush_interval = flush_interval
-        self._is_rabbitmq = self.url.startswith("amqp")
+        self._is_rabbitmq = self.address.folder is None
         self._quorum = self._is_rabbitmq and settings.queue_type == "quorum"
+        self.ack_timeout = settings.ack_timeout if self._is_rabbitmq else math.inf
+        """Seconds a delivery may stay unacknowledged; the embedded broker has no limit."""
         self._self_pipe = SelfPipe()
         self._received: deque[Callable[[], None]] = deque()
         """Calls of `on_message` and `on_confirm` that the next `wait` makes."""
@@ -80,14 +79,16 @@ class Broker:
         self._confirms = Confirms()
         self._acknowledgements = Acknowledgements(None)
 
-    def serve(self, session: Callable[[], None]) -> None:
+    def serve(self, session: Callable[[], None], has_unfinished: Callable[[], bool] = lambda: False) -> None:
         """Run `session` on a connection, again on a new one whenever that is lost, until it returns.
+
+        A stopping service gets another one only while `has_unfinished`: it has something to publish.
 
         Raises:
             BrokerError: the broker refuses the first connection, or has the queues with other properties.
         """
         pauses, connected_once = exponential_backoff(MIN_PAUSE, MAX_PAUSE), False
-        while not self.stopping.is_set():
+        while not self.stopping.is_set() or has_unfinished():
             try:
                 self._open()
                 pauses, connected_once = exponential_backoff(MIN_PAUSE, MAX_PAUSE), True
@@ -96,7 +97,7 @@ class Broker:
                 return
             except PERMANENT_ERRORS as error:
                 if not connected_once:
-                    raise BrokerError(f"the broker {mask_password(self.url)} refuses: {error}") from error
+                    raise BrokerError(f"the broker {self.address.name} refuses: {error}") from error
                 reason: Exception = error
             except (OSError, KombuError, amqp.AMQPError, ConnectionLostError) as error:
                 reason = error
@@ -105,9 +106,11 @@ class Broker:
             log.warning(
                 "%s the broker %s (%s); trying again in %.1f seconds",
                 "lost" if connected_once else "cannot reach",
-                mask_password(self.url), reason or type(reason).__name__, pause,
+                self.address.name, reason or type(reason).__name__, pause,
             )  # fmt: skip
-            self.stopping.wait(pause)
+            if self.stopping.wait(pause) and has_unfinished():
+                self._self_pipe.wait(pause)  # until an image is finished
+                self._self_pipe.drain()
 
     @property
     def embedded_channel(self) -> embedded.Channel | None:
@@ -115,7 +118,7 @@ class Broker:
         return None if self._is_rabbitmq else self._channel
 
     def wake(self) -> None:
-        """End the `wait` of the connection's thread; may be called from any thread or signal handler."""
+        """End the connection thread's `wait`; may be called from any thread or signal handler."""
         self._self_pipe.wake()
 
     def consume(self, queue: str, prefetch: int, on_message: Callable[[Delivery], None]) -> None:
@@ -176,9 +179,8 @@ class Broker:
     ) -> None:
         """Publish `body`, whatever was received, to `exchange`, with `headers`."""
         encoding = "utf-8" if isinstance(body, str) else "binary"
-        message = self._channel.prepare_message(
-            body, None, "application/json", encoding, dict(headers), {"delivery_mode": 2}
-        )
+        kind = None, "application/json", encoding
+        message = self._channel.prepare_message(body, *kind, dict(headers), {"delivery_mode": 2})
         self._confirms.published(on_confirm)
         self._channel.basic_publish(message, exchange=exchange, routing_key=exchange, mandatory=True)
 
@@ -189,9 +191,8 @@ class Broker:
             self.wait(1.0)
             timeout = CLOSE_TIMEOUT if self.stopping.is_set() else READ_TIMEOUT
             if time.monotonic() > started + timeout:
-                raise ConnectionLostError(
-                    f"{len(self._confirms)} messages were not confirmed in {timeout:g} seconds"
-                )
+                count = len(self._confirms)
+                raise ConnectionLostError(f"{count} messages were not confirmed in {timeout:g} seconds")
 
     def wait_for_confirms(self) -> None:
         """Wait for the missing confirms before closing, but `CLOSE_TIMEOUT` at most."""
@@ -234,7 +235,7 @@ class Broker:
     def _open(self) -> None:
         """Open a connection, declare the queues, and forget the deliveries and messages of the last connection."""
         self._received.clear()
-        self._connection = connect(self.url)
+        self._connection = connect(self.address)
         self._channel = self._connection.channel()
         self._consumers = []
         self._confirms = Confirms()
@@ -266,12 +267,12 @@ class Broker:
         connection.flush()
         if not connection.has_buffered_input:
             timeout = min(timeout, self._heartbeat_due - now)
-            ready, _, _ = select.select([connection.sock, self._self_pipe], [], [], max(timeout, 0))
+            ready, readable = self._self_pipe.wait(timeout, connection.sock)
             if ready:
                 self._pause_between_reads()
             self._read_at = time.monotonic()
             self._self_pipe.drain()
-            if connection.sock not in ready:
+            if not readable:
                 return
         try:
             connection.read(READ_TIMEOUT)
@@ -292,7 +293,7 @@ class Broker:
             left = deadline - self._read_at
             if woken or self._received or left <= 0:
                 return
-            select.select([self._self_pipe], [], [], min(max(POLL_INTERVAL, self.flush_interval), left))
+            self._self_pipe.wait(min(max(POLL_INTERVAL, self.flush_interval), left))
 
     def _pause_between_reads(self) -> None:
         """Sleep until `flush_interval` has passed since the last read."""

@@ -1,18 +1,15 @@
-"""The connection to the broker, RabbitMQ or the embedded one: its URLs, how it is opened, and how it fails."""
+"""The connection to the broker, RabbitMQ or the embedded one: how it is opened, and how it fails."""
 
+import errno
+import os
 import ssl
-from urllib.parse import urlsplit
 
 import amqp
 from kombu.connection import Connection
 
+from oat.addresses import BrokerAddress
 from oat.messaging import embedded, rabbitmq
-from oat.settings import PermanentError, SettingsError, mask_password
-
-SCHEMES = ("amqp", "amqps", "filesystem")
-
-AMQPS_PORT = 5671
-"""The default port of AMQP over TLS; kombu takes 5672 for both. Source: IANA"""
+from oat.settings import PermanentError
 
 CONNECT_TIMEOUT = 10.0
 """Seconds a broker may take to accept a connection."""
@@ -20,7 +17,18 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 """Seconds a broker may take to reply, or to send the rest of a frame: as long as for a heartbeat."""
 
+
+class FolderError(Exception):
+    """The embedded broker's folder cannot be made or written."""
+
+
+FOLDER_ERRORS = frozenset({
+    errno.EACCES, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM, errno.EROFS,
+})  # fmt: skip
+"""Errors of the embedded broker's folder that another attempt would meet as well."""
+
 PERMANENT_ERRORS = (
+    FolderError,
     amqp.AccessRefused,
     amqp.NotAllowed,
     amqp.PreconditionFailed,
@@ -38,39 +46,42 @@ class ConnectionLostError(Exception):
     """The connection cannot be used any more."""
 
 
-def check_url(url: str) -> None:
-    """Raise `SettingsError` if `url` is not the URL of a broker."""
-    parts = urlsplit(url)
-    try:
-        valid = parts.scheme in SCHEMES and (parts.port is None or parts.port > 0)
-    except ValueError:
-        valid = False
-    if not valid or (parts.scheme == "filesystem" and not parts.path):
-        raise SettingsError(
-            f"broker URL {mask_password(url)!r}: expected amqp://user:password@host:5672/, amqps://… or "
-            "filesystem:///a/folder"
-        )
-
-
-def connect(url: str) -> Connection:
-    """Return an open connection to the broker at `url`, which `check_url` has passed.
+def connect(address: BrokerAddress) -> Connection:
+    """Return an open connection to the broker at `address`.
 
     Raises:
         OSError: the broker cannot be reached.
+        FolderError: the embedded broker's folder cannot be used.
         amqp.AMQPError: it refuses the connection.
     """
-    if not url.startswith("amqp"):
-        connection = embedded.connection(urlsplit(url).path)
-        connection.connect()
-        return connection
-    # Without a host name to verify, any certificate that a trusted authority has signed would do.
-    tls = {"server_hostname": urlsplit(url).hostname} if url.startswith("amqps") else False
+    if address.folder is not None:
+        return _connect_embedded(address.folder)
     connection = Connection(
-        url, transport=rabbitmq.Transport, heartbeat=rabbitmq.HEARTBEAT, connect_timeout=CONNECT_TIMEOUT, ssl=tls
+        hostname=address.host,
+        port=address.port,
+        userid=address.user,
+        password=address.password,
+        virtual_host=address.virtual_host,
+        transport=rabbitmq.Transport,
+        heartbeat=address.heartbeat or rabbitmq.HEARTBEAT,
+        connect_timeout=address.connection_timeout or CONNECT_TIMEOUT,
+        # Without a host name to verify, any certificate that a trusted authority has signed would do.
+        ssl={"server_hostname": address.host} if address.tls else False,
     )
-    if tls and not connection.port:
-        connection.port = AMQPS_PORT
     connection.connect()
     # py-amqp's own read_timeout does not end a read that stops in the middle of a frame.
     connection.connection.sock.settimeout(READ_TIMEOUT)
+    return connection
+
+
+def _connect_embedded(folder: str) -> Connection:
+    try:
+        connection = embedded.connection(folder)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "it cannot be written")
+    except OSError as error:
+        if error.errno in FOLDER_ERRORS:
+            raise FolderError(f"{error.strerror}; OAT_BROKER_URL says where messages are") from error
+        raise
+    connection.connect()
     return connection

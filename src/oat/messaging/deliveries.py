@@ -1,9 +1,12 @@
 """Deliveries: messages that were received, and their acknowledgement."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
+
+from amqp import spec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,6 +21,8 @@ class Delivery:
     queue: str = ""
     """The queue that it comes from."""
     headers: Mapping[str, Any] = field(default_factory=dict)
+    received_at: float = field(default_factory=time.monotonic)
+    """When it was received, in seconds of the monotonic clock."""
 
 
 Choose = Callable[[Sequence[Delivery]], Sequence[str | None]]
@@ -46,7 +51,8 @@ class Acknowledgements:
     def requeue(self, tag: int) -> None:
         """Return the delivery `tag` to its queue."""
         del self._in_flight[tag]
-        self._channel.basic_reject(tag, requeue=True)
+        # Not basic.reject, which RabbitMQ 4.3 and newer count as a failure of the message.
+        self._channel.send_method(spec.Basic.Nack, "Lbb", (tag, False, True))
 
     def send(self) -> None:
         """Send the acknowledgements: one for the oldest deliveries in a row, one for each of the others."""

@@ -34,7 +34,7 @@ MIN_FILES = 32
 """Files that the tasks of one flush are divided into at least, as far as `BATCH_SIZES` allows, so that
 several workers get some of them."""
 
-_FILE = re.compile(r"[0-9].*-(?P<count>[1-9][0-9]?)\.json")
+_FILE = re.compile(r"(?P<position>[0-9]{1,20}).*-(?P<count>[1-9][0-9]?)\.json")
 
 Message = dict[str, Any]
 
@@ -51,8 +51,11 @@ class Channel(filesystem.Channel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # kombu's own
         self._folder = str(self.data_folder_in)
+        self._position = 0
+        """The number of the last file written, or found at the beginning."""
         for queue in filter(Path.is_dir, Path(self._folder).iterdir()):
             remove_stale_files(queue)
+            self._position = max([self._position, *(int(name["position"]) for name in self._files(queue.name))])
         self._unflushed: defaultdict[str, list[Message]] = defaultdict(list)
         self._listing: defaultdict[str, deque[str]] = defaultdict(deque)
 
@@ -81,7 +84,12 @@ class Channel(filesystem.Channel):
             minimum, maximum = BATCH_SIZES.get(queue, (1, 1))
             size = min(max(minimum, len(messages) // MIN_FILES), maximum)
             for start in range(0, len(messages), size):
-                self._write(queue, messages[start : start + size], time.time_ns())
+                self._write(queue, messages[start : start + size], self._next_position())
+
+    def _next_position(self) -> int:
+        """Return a number for the next file: the time, and after all that were there if the clock was set back."""
+        self._position = max(self._position + 1, time.time_ns())
+        return self._position
 
     def _write(self, queue: str, messages: list[Message], position: int) -> str:
         """Write one file and return its name; consumers take files in the order of their names."""
@@ -133,7 +141,7 @@ class Channel(filesystem.Channel):
             if count <= 0:
                 return
             count -= int(match["count"])
-            later = f"{time.time_ns():020d}-{unique_name()}-{match['count']}.json"
+            later = f"{self._next_position():020d}-{unique_name()}-{match['count']}.json"
             with contextlib.suppress(FileNotFoundError):  # a consumer has got its messages
                 Path(self._folder, queue, match.string).rename(Path(self._folder, queue, later))
 

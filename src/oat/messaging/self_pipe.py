@@ -1,11 +1,12 @@
-"""The self-pipe: has a `select` of another thread return."""
+"""The self-pipe: ends the wait of another thread for its connection."""
 
 import contextlib
+import selectors
 import socket
 
 
 class SelfPipe:
-    """A pipe from the process to itself, which a thread includes in its `select`, so that others can wake it."""
+    """A pipe from the process to itself, on which a thread waits beside its connection: others can wake it."""
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
@@ -13,12 +14,21 @@ class SelfPipe:
         self._writer.setblocking(False)
         self._woken = False
 
-    def fileno(self) -> int:
-        """Return the file descriptor for `select`: readable after `wake`."""
-        return self._reader.fileno()
+    def wait(self, timeout: float, connection: socket.socket | None = None) -> tuple[bool, bool]:
+        """Wait until `wake` has been called or `connection` is readable, for `timeout` seconds at most.
+
+        Returns:
+            Whether either is true, and whether `connection` is readable. File descriptors may be above 1023.
+        """
+        with selectors.PollSelector() as selector:
+            selector.register(self._reader, selectors.EVENT_READ)
+            if connection is not None:
+                selector.register(connection, selectors.EVENT_READ)
+            ready = [key.fileobj for key, _ in selector.select(max(timeout, 0))]
+        return bool(ready), connection in ready
 
     def wake(self) -> None:
-        """Have the thread's `select` return; may be called from any thread or signal handler."""
+        """Have the thread's `wait` return; may be called from any thread or signal handler."""
         if not self._woken:
             self._woken = True
             with contextlib.suppress(BlockingIOError):  # a full pipe is readable as well

@@ -10,16 +10,21 @@ from oat.process.formatting import format_duration, format_number, format_size, 
 from oat.process.logs import configure_logging
 from oat.process.readiness import notify_ready
 from oat.process.signals import install_signal_handlers, shut_down
+from oat.process.streams import drop_unwritable, flush_output, prepare_streams, print_error
 
 __all__ = [
     "configure_logging",
+    "drop_unwritable",
     "exponential_backoff",
+    "flush_output",
     "format_duration",
     "format_number",
     "format_size",
     "format_time",
     "install_signal_handlers",
     "notify_ready",
+    "prepare_streams",
+    "print_error",
     "remove_stale_files",
     "shut_down",
     "stale_files",

@@ -107,6 +107,22 @@ def _is_being_written(path: str, match: re.Match[str]) -> bool:
         except PermissionError:
             pass  # it exists, as another user's
     try:
-        return time.time() - Path(path).stat().st_mtime < STALE_AFTER
+        modified = Path(path).stat().st_mtime
     except FileNotFoundError:
         return True  # it has just been renamed
+    # Further in the future than that: its clock was set back, which does not tell how old the file is.
+    return abs(_file_system_time(os.path.dirname(path)) - modified) < STALE_AFTER  # noqa: PTH120 (see above)
+
+
+def _file_system_time(folder: str) -> float:
+    """Return the time by the clock that dates files in `folder`: on a network drive, that of its server."""
+    probe = os.path.join(folder, temporary_name(f"{next(_counter)}.time"))  # noqa: PTH118 (see above)
+    try:
+        file = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return time.time()  # who may only read, such as an audit, has no other clock
+    try:
+        return os.fstat(file).st_mtime
+    finally:
+        os.close(file)
+        os.unlink(probe)  # noqa: PTH108 (see above)

@@ -5,10 +5,13 @@ buffered, and flushed at an interval; a warning or an error is flushed at once, 
 """
 
 import logging
+import sys
 import threading
 import time
 from logging.handlers import MemoryHandler, WatchedFileHandler
 from pathlib import Path
+
+from oat.process.streams import print_error
 
 FLUSH_INTERVAL = 0.05
 """Seconds that a line is buffered at most: a process that is killed loses the lines of this time."""
@@ -59,6 +62,25 @@ class _BufferedHandler(MemoryHandler):
             self.flush()
 
 
+class _Unwritable:
+    """What a handler does with lines that cannot be written: it drops them, and says so once on standard error."""
+
+    _reported = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        if not self._reported:
+            self._reported = True
+            print_error(f"the log cannot be written, lines are lost: {sys.exc_info()[1]}")
+
+
+class _File(_Unwritable, WatchedFileHandler):
+    """Appends to a file, which may be rotated meanwhile."""
+
+
+class _Terminal(_Unwritable, logging.StreamHandler):  # type: ignore[type-arg]  # of whatever standard error is
+    """Writes to standard error."""
+
+
 def configure_logging(log_file: Path | None, level: int = logging.INFO) -> None:
     """Write the log to `log_file`, or to standard error if it is None, from `level` on.
 
@@ -68,7 +90,8 @@ def configure_logging(log_file: Path | None, level: int = logging.INFO) -> None:
     # Don't look up what the lines don't show: Python's logging HOWTO, "Optimization".
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None
-    handler = _BufferedHandler(WatchedFileHandler(log_file) if log_file else logging.StreamHandler())
+    target = _File(log_file, encoding="utf-8", errors="backslashreplace") if log_file else _Terminal()
+    handler = _BufferedHandler(target)
     handler.setFormatter(_Formatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for library in ("alembic", "amqp", "kombu", "numba"):

@@ -4,11 +4,11 @@ The only package that knows SQLAlchemy. The services use `Database`, the gallery
 """
 
 from oat.records.catalog import Catalog, ConflictError, Finished, NotFoundError
+from oat.records.clock import is_in_future
 from oat.records.database import Database, Record
 from oat.records.fractal import Fractal
 from oat.records.lookup import BATCH_SIZE
 from oat.records.paging import CURSOR, Cursor
-from oat.records.schema import utc_now
 from oat.records.states import Status
 from oat.records.transactions import DatabaseError
 
@@ -25,5 +25,5 @@ __all__ = [
     "NotFoundError",
     "Record",
     "Status",
-    "utc_now",
+    "is_in_future",
 ]

@@ -14,11 +14,15 @@ from oat.records.database import Database
 from oat.records.fractal import Fractal
 from oat.records.lookup import BATCH_SIZE
 from oat.records.paging import Cursor, Page
-from oat.records.schema import fractals, outbox, utc_now
+from oat.records.schema import fractals, outbox
 from oat.records.states import RETRIED, Status
 
 TIMEOUT = 5.0
 """Seconds until a request gets an error because the database is not available: nobody waits much longer."""
+
+OVERLAP = timedelta(seconds=10)
+"""How far news reach back: a record has the time at which its transaction began, and is visible when it is
+committed."""
 
 
 class NotFoundError(LookupError):
@@ -87,30 +91,42 @@ class Catalog(Database):
 
     def finished(self, seconds: float, limit: int) -> list[Finished]:
         """Return the `limit` latest records that were done or failed in the last `seconds`, latest first."""
-        since = utc_now() - timedelta(seconds=seconds)
         columns = (fractals.c.status, fractals.c.worker, fractals.c.created_at, fractals.c.finished_at)
-        query = (
-            sa.select(*columns)
-            .where(fractals.c.finished_at > since, fractals.c.status != Status.CANCELLED)
-            .order_by(fractals.c.finished_at.desc())
-            .limit(limit)
-        )
-        rows = self._read(lambda connection: connection.execute(query).all())
-        return [Finished(Status(row[0]), *row[1:]) for row in rows]
 
-    def news(self, since: datetime, limit: int) -> list[Fractal]:
-        """Return the records created or finished after `since`, the `limit` latest of each, oldest first."""
-        created = sa.select(fractals).where(fractals.c.status == Status.WAITING, fractals.c.created_at > since)
-        finished = sa.select(fractals).where(fractals.c.finished_at > since)
+        def work(connection: sa.Connection) -> list[Finished]:
+            since = self._clock.now(connection) - timedelta(seconds=seconds)
+            query = (
+                sa.select(*columns)
+                .where(fractals.c.finished_at > since, fractals.c.status != Status.CANCELLED)
+                .order_by(fractals.c.finished_at.desc())
+                .limit(limit)
+            )
+            return [Finished(Status(row[0]), *row[1:]) for row in connection.execute(query).all()]
 
-        def work(connection: sa.Connection) -> list[Fractal]:
+        return self._read(work)
+
+    def news(self, since: datetime, limit: int) -> tuple[list[Fractal], datetime]:
+        """Return the records created or finished after `since`, or shortly before, oldest first, and the time.
+
+        Args:
+            since: by the database's clock, such as the time that an earlier call returned.
+            limit: how many of the created and of the finished ones; the latest.
+        """
+
+        def work(connection: sa.Connection) -> tuple[list[Fractal], datetime]:
+            now = self._clock.now(connection)
+            after = min(since, now) - OVERLAP  # the clock may have been set back
+            created = sa.select(fractals).where(fractals.c.status == Status.WAITING, fractals.c.created_at > after)
+            finished = sa.select(fractals).where(fractals.c.finished_at > after)
             queries = (
                 created.order_by(fractals.c.created_at.desc()).limit(limit),
                 finished.order_by(fractals.c.finished_at.desc()).limit(limit),
             )
-            return [Fractal.from_row(row) for query in queries for row in connection.execute(query).mappings()]
+            found = [Fractal.from_row(row) for query in queries for row in connection.execute(query).mappings()]
+            return found, now
 
-        return sorted(self._read(work), key=lambda fractal: fractal.finished_at or fractal.created_at)
+        found, now = self._read(work)
+        return sorted(found, key=lambda fractal: fractal.finished_at or fractal.created_at), now
 
     def cancel(self, uuid: UUID) -> None:
         """Set the waiting record `uuid` to `cancelled`, and take its task out of the outbox.
@@ -121,7 +137,7 @@ class Catalog(Database):
         """
 
         def work(connection: sa.Connection) -> None:
-            if not _cancel(connection, [str(uuid)]):
+            if not _cancel(connection, [str(uuid)], self._clock.now(connection)):
                 query = sa.select(fractals.c.status).where(fractals.c.uuid == str(uuid))
                 if connection.execute(query).scalar_one_or_none() != Status.CANCELLED:
                     _raise_why_not(connection, uuid, "it can be cancelled while it is waiting")
@@ -142,7 +158,7 @@ class Catalog(Database):
 
         def work(connection: sa.Connection) -> tuple[int, int]:
             keys = connection.execute(query).scalars().all()
-            return len(keys), _cancel(connection, sorted(keys))
+            return len(keys), _cancel(connection, sorted(keys), self._clock.now(connection))
 
         cancelled, found = 0, BATCH_SIZE
         while found == BATCH_SIZE:
@@ -177,10 +193,10 @@ class Catalog(Database):
             NotFoundError: there is no such record.
             ConflictError: it is in another state.
         """
-        now = utc_now()
         states = [*RETRIED, Status.DONE] if damaged else [*RETRIED]
 
         def work(connection: sa.Connection) -> Task:
+            now = self._clock.now(connection)
             this = fractals.c.uuid == str(uuid)
             change = {
                 "status": Status.WAITING, "attempts": 1, "sent_at": now, "finished_at": None, "worker": None,
@@ -197,12 +213,12 @@ class Catalog(Database):
         return self._run(work)
 
 
-def _cancel(connection: sa.Connection, keys: Sequence[str]) -> int:
+def _cancel(connection: sa.Connection, keys: Sequence[str], now: datetime) -> int:
     """Set those of the records `keys`, which are sorted, to `cancelled` that are waiting; return how many were."""
     if not keys:
         return 0
     waiting = fractals.c.uuid.in_(keys), fractals.c.status == Status.WAITING
-    change = {"status": Status.CANCELLED, "finished_at": utc_now()}
+    change = {"status": Status.CANCELLED, "finished_at": now}
     cancelled = connection.execute(fractals.update().where(*waiting).values(change)).rowcount
     # Only of those that are cancelled now: a result or another transaction may have changed the others.
     now_cancelled = sa.select(fractals.c.uuid).where(

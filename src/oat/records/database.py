@@ -1,8 +1,9 @@
 """The database, as the services use it: the record of each task, and the outbox of those still to be published."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,10 +11,11 @@ from sqlalchemy.exc import IntegrityError
 
 from oat.messages import Result, Task
 from oat.records import reconcile
+from oat.records.clock import TOLERANCE
 from oat.records.lookup import BATCH_SIZE, in_batches, select_statuses
 from oat.records.migrations import migrate
 from oat.records.results import apply_results
-from oat.records.schema import fractals, outbox, utc_now
+from oat.records.schema import fractals, outbox
 from oat.records.states import Status
 from oat.records.transactions import Transactions
 
@@ -27,7 +29,9 @@ class Record:
     checksum: str | None
     error: str | None
     attempts: int
+    created_at: datetime
     sent_at: datetime
+    finished_at: datetime | None
     unpublished: bool
     """Whether its task is in the outbox."""
 
@@ -48,20 +52,15 @@ class Database(Transactions):
 
     def record(self, tasks: Sequence[Task]) -> None:
         """Record `tasks` as waiting and put them into the outbox."""
-        now = utc_now()
-        rows = [
-            {
-                **task.model_dump(),
-                "uuid": str(task.uuid),
-                "status": Status.WAITING,
-                "attempts": 1,
-                "created_at": now,
-                "sent_at": now,
-            }
+        rows: list[dict[str, Any]] = [
+            {**task.model_dump(), "uuid": str(task.uuid), "status": Status.WAITING, "attempts": 1}
             for task in sorted(tasks, key=lambda task: str(task.uuid))
         ]
 
         def work(connection: sa.Connection) -> None:
+            now = self._clock.now(connection)
+            for row in rows:
+                row["created_at"] = row["sent_at"] = now
             connection.execute(fractals.insert(), rows)
             connection.execute(outbox.insert(), [{"uuid": row["uuid"], "created_at": now} for row in rows])
 
@@ -73,15 +72,25 @@ class Database(Transactions):
                 raise
 
     def overdue_tasks(self, lease: float) -> list[Task]:
-        """Return up to `BATCH_SIZE` tasks that have been in the outbox for more than `lease` seconds."""
-        query = (
-            sa.select(*(fractals.c[name] for name in Task.model_fields))
-            .join(outbox, outbox.c.uuid == fractals.c.uuid)
-            .where(outbox.c.created_at < utc_now() - timedelta(seconds=lease))
-            .limit(BATCH_SIZE)
-        )
-        rows = self._read(lambda connection: connection.execute(query).mappings().all())
-        return [Task.model_validate({**row, "uuid": UUID(row["uuid"])}) for row in rows]
+        """Return up to `BATCH_SIZE` tasks that have been in the outbox for more than `lease` seconds.
+
+        A row from the future is from before a clock was set back: it may have been there for as long.
+        """
+
+        def work(connection: sa.Connection) -> Sequence[sa.RowMapping]:
+            now = self._clock.now(connection)
+            overdue = sa.or_(
+                outbox.c.created_at < now - timedelta(seconds=lease), outbox.c.created_at > now + TOLERANCE
+            )
+            query = (
+                sa.select(*(fractals.c[name] for name in Task.model_fields))
+                .join(outbox, outbox.c.uuid == fractals.c.uuid)
+                .where(overdue)
+                .limit(BATCH_SIZE)
+            )
+            return connection.execute(query).mappings().all()
+
+        return [Task.model_validate({**row, "uuid": UUID(row["uuid"])}) for row in self._read(work)]
 
     def mark_published(self, uuids: Iterable[UUID]) -> None:
         """Take the tasks `uuids` out of the outbox."""
@@ -95,7 +104,7 @@ class Database(Transactions):
 
     def apply(self, results: Sequence[Result]) -> set[UUID]:
         """Apply `results` to their records and return the UUIDs that have none."""
-        return self._run(lambda connection: apply_results(connection, results))
+        return self._run(lambda connection: apply_results(connection, results, self._clock.now(connection)))
 
     def resend_lost(self, resend_after: float, queue_empty: bool) -> tuple[int, int]:
         """Put up to `BATCH_SIZE` published tasks that have no result, and were lost, into the outbox again.
@@ -110,7 +119,15 @@ class Database(Transactions):
         Returns:
             How many are to be published again, and how many have failed.
         """
-        return self._run(lambda connection: reconcile.resend_lost(connection, resend_after, queue_empty))
+        return self._run(
+            lambda connection: reconcile.resend_lost(
+                connection, resend_after, queue_empty, self._clock.now(connection)
+            )
+        )
+
+    def correct_times(self) -> int:
+        """Correct times that lie in the future, and return how many: `reconcile.correct_times`."""
+        return self._run(lambda connection: reconcile.correct_times(connection, self._clock.now(connection)))
 
     def statuses(self, uuids: Iterable[UUID]) -> dict[UUID, Status]:
         """Return the states of those of `uuids` that have a record."""
@@ -133,7 +150,8 @@ class Database(Transactions):
 
     def page(self, after: UUID | None) -> list[Record]:
         """Return the next `BATCH_SIZE` records after the UUID `after`, or the first ones, ordered by UUID."""
-        columns = [fractals.c[name] for name in ("uuid", "status", "checksum", "error", "attempts", "sent_at")]
+        names = [field.name for field in fields(Record) if field.name in fractals.c]
+        columns = [fractals.c[name] for name in names]
         unpublished = outbox.c.uuid.is_not(None).label("unpublished")
         query = sa.select(*columns, unpublished).outerjoin(outbox, outbox.c.uuid == fractals.c.uuid)
         if after is not None:

@@ -1,12 +1,12 @@
-"""The engine: SQLAlchemy's options for each kind of database, and which errors are permanent or transient."""
+"""The engine: SQLAlchemy's options for each kind of database."""
 
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
-from oat.settings import SettingsError
+from oat import addresses
+from oat.addresses import SQLITE, DatabaseAddress, parse_database
 
 CONNECT_TIMEOUT = 10
 """Seconds a server may take to accept a connection."""
@@ -21,17 +21,14 @@ left one that holds locks, which the client's next connection wants."""
 LOCK_TIMEOUT = 20
 """Seconds the server waits for a lock; less than `READ_TIMEOUT`, so that the server ends the wait, not we."""
 
-PERMANENT_CODES = {
-    1044,  # ER_DBACCESS_DENIED_ERROR
-    1045,  # ER_ACCESS_DENIED_ERROR
-    1049,  # ER_BAD_DB_ERROR
-    1142,  # ER_TABLEACCESS_DENIED_ERROR
-    1698,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
-}
-"""Errors of MySQL and MariaDB that trying again does not mend. Source: their error reference."""
-
-PERMANENT_PHRASES = ("password authentication failed", "does not exist", "unable to open database file")
-"""The same of PostgreSQL and SQLite, whose drivers have no codes for errors while connecting."""
+_BEGIN_POSTGRESQL = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; "
+    f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'"
+)
+"""The beginning of a transaction, in one message. A connection pooler such as PgBouncer accepts no options when a
+connection is made, and in its mode `transaction` gives each transaction another connection to the server: what
+holds for longer than a transaction would hold for somebody else."""
 
 
 def make_engine(url: str) -> sa.Engine:
@@ -40,37 +37,30 @@ def make_engine(url: str) -> sa.Engine:
     Raises:
         SettingsError: the URL is invalid, or of a database without a driver here.
     """
-    try:
-        parsed = sa.make_url(url)
-        engine = sa.create_engine(parsed, **_options(parsed))
-    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
-        raise SettingsError(
-            f"database URL {_masked(url)!r}: {error}; expected mysql+pymysql://user:password@host/name, "
-            "postgresql+psycopg://… or sqlite:///file"
-        ) from None
-    if parsed.get_backend_name() == "sqlite":
+    address = parse_database(url)
+    options = _options(address)
+    connect_args = address.merge(options.pop("connect_args"))
+    engine = sa.create_engine(_sqlalchemy_url(address), connect_args=connect_args, **options)
+    if address.driver == SQLITE:
         _prepare_sqlite(engine)
+    elif address.driver == addresses.POSTGRESQL:
+        _prepare_postgresql(engine)
     return engine
 
 
-def is_permanent(error: DBAPIError) -> bool:
-    """Return whether the server has refused: a wrong password, no such database, a missing privilege."""
-    code = error.orig.args[0] if error.orig and error.orig.args else None
-    return code in PERMANENT_CODES or any(phrase in str(error.orig) for phrase in PERMANENT_PHRASES)
+def _sqlalchemy_url(address: DatabaseAddress) -> sa.URL:
+    return sa.URL.create(
+        address.driver, address.user, address.password, address.host, address.port, address.database
+    )
 
 
-def is_transient(error: DBAPIError) -> bool:
-    """Return whether trying again may help: a lost connection, a deadlock, a full disk; unless `is_permanent`."""
-    return isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
-
-
-def _options(url: sa.URL) -> dict[str, Any]:
-    match url.get_backend_name():
-        case "sqlite":
-            if url.database and url.database != ":memory:":
-                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+def _options(address: DatabaseAddress) -> dict[str, Any]:
+    """Return the options of SQLAlchemy's engine; `connect_args` are those of the driver."""
+    match address.driver:
+        case addresses.SQLITE:
+            Path(address.database or "").parent.mkdir(parents=True, exist_ok=True)
             return {"connect_args": {"timeout": READ_TIMEOUT}}
-        case "mysql" | "mariadb":
+        case addresses.MYSQL:
             timeouts = {
                 "connect_timeout": CONNECT_TIMEOUT, "read_timeout": READ_TIMEOUT, "write_timeout": READ_TIMEOUT,
             }  # fmt: skip
@@ -80,15 +70,14 @@ def _options(url: sa.URL) -> dict[str, Any]:
                 "isolation_level": "READ COMMITTED",
                 "pool_recycle": IDLE_TIMEOUT // 2,  # before the server closes an idle connection
             }
-        case "postgresql":
+        case _:
             # tcp_user_timeout ends a wait for the acknowledgement of data sent; only keepalives notice that the
             # server is gone while its result is awaited.
             timeouts = {"connect_timeout": CONNECT_TIMEOUT, "tcp_user_timeout": READ_TIMEOUT * 1000}
             timeouts |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}  # 30 s in all
-            session = f"-c idle_in_transaction_session_timeout={IDLE_TIMEOUT}s -c lock_timeout={LOCK_TIMEOUT}s"
-            return {"connect_args": timeouts | {"options": session}, "isolation_level": "READ COMMITTED"}
-        case other:
-            raise ValueError(f"{other} is not a database oat works with")
+            # `_prepare_postgresql` begins the transactions. Statements are not prepared on the server: behind a
+            # pooler the next transaction may have another connection to it.
+            return {"connect_args": timeouts | {"autocommit": True, "prepare_threshold": None}}
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:
@@ -105,8 +94,7 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def _masked(url: str) -> str:
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except (ArgumentError, ValueError):
-        return url.partition("://")[0] + "://…"
+def _prepare_postgresql(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "begin")
+    def on_begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(_BEGIN_POSTGRESQL)

@@ -10,8 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from oat.records.clock import LONG_AGO, TOLERANCE
 from oat.records.lookup import BATCH_SIZE
-from oat.records.schema import fractals, outbox, utc_now
+from oat.records.schema import fractals, outbox
 from oat.records.states import Status
 
 MAX_ATTEMPTS = 10
@@ -22,14 +23,11 @@ OVERTAKEN_AFTER = 15
 At the default of a minute: an image that takes a quarter of an hour is not rendered twice while there is work
 enough."""
 
-_OVERDUE_SINCE = datetime(1970, 1, 2)
-"""When the outbox row of a resent task says it was made: older than any lease, so that the next service that looks
-for overdue tasks publishes it."""
 
-
-def resend_lost(connection: sa.Connection, resend_after: float, queue_empty: bool) -> tuple[int, int]:
+def resend_lost(
+    connection: sa.Connection, resend_after: float, queue_empty: bool, now: datetime
+) -> tuple[int, int]:
     """Put up to `BATCH_SIZE` tasks that were lost into the outbox again: `Database.resend_lost`."""
-    now = utc_now()
     timeout = timedelta(seconds=resend_after)
     consumed_before = (
         now if queue_empty else connection.execute(_last_done(now - OVERTAKEN_AFTER * timeout)).scalar()
@@ -45,9 +43,28 @@ def resend_lost(connection: sa.Connection, resend_after: float, queue_empty: boo
             error = f"published {MAX_ATTEMPTS} times without a result"
             failed += _update(connection, row, status=Status.FAILED, error=error, finished_at=now, sent_at=now)
         elif _update(connection, row, attempts=row.attempts + 1, sent_at=now):
-            connection.execute(outbox.insert().values(uuid=row.uuid, created_at=_OVERDUE_SINCE))
+            # The next service that looks for overdue tasks publishes it.
+            connection.execute(outbox.insert().values(uuid=row.uuid, created_at=LONG_AGO))
             resent += 1
     return resent, failed
+
+
+def correct_times(connection: sa.Connection, now: datetime) -> int:
+    """Correct the times of records that are further in the future than `TOLERANCE`, and return how many were.
+
+    They were written before a clock was set back. A task that waits counts as sent long ago, so that it is due at
+    once; all other times become `now`, so that the newest records and the latest rates are right again.
+    """
+    future = now + TOLERANCE
+    corrected = 0
+    for status in Status:  # the indices begin with the state
+        this = fractals.c.status == status
+        sent_at = LONG_AGO if status == Status.WAITING else now
+        for column, correction in ((fractals.c.sent_at, sent_at), (fractals.c.created_at, now)):
+            update = fractals.update().where(this, column > future).values({column: correction})
+            corrected += connection.execute(update).rowcount
+    finished = fractals.update().where(fractals.c.finished_at > future).values(finished_at=now)
+    return corrected + connection.execute(finished).rowcount
 
 
 def _last_done(before: datetime) -> sa.Select[Any]:

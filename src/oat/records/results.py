@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from oat.messages import Result
 from oat.records.lookup import select_statuses
-from oat.records.schema import fractals, utc_now
+from oat.records.schema import fractals
 from oat.records.states import StateChange, Status, state_change
 
 COLUMNS = tuple(StateChange.__annotations__)
@@ -20,8 +20,8 @@ MAX_ROWS = 64
 """Rows changed by one statement of MySQL at most; a power of two, see `_update_rows_together`."""
 
 
-def apply_results(connection: sa.Connection, results: Sequence[Result]) -> set[UUID]:
-    """Apply `results` to their records and return the UUIDs that have no record.
+def apply_results(connection: sa.Connection, results: Sequence[Result], now: datetime) -> set[UUID]:
+    """Apply `results`, which came `now`, to their records and return the UUIDs that have no record.
 
     Idempotent: applying a result again changes nothing but the time. The keys are sorted, so that two trackers
     lock rows in the same order and do not deadlock.
@@ -36,7 +36,6 @@ def apply_results(connection: sa.Connection, results: Sequence[Result]) -> set[U
         for key in sorted(known)
         if (change := state_change(known[key], by_key[key])) is not None
     ]
-    now = utc_now()
     if connection.dialect.name in ("mysql", "mariadb"):
         _update_rows_together(connection, changes, now)
     elif changes:

@@ -1,7 +1,5 @@
 """The schema: the two tables, and how they write times."""
 
-from datetime import UTC, datetime
-
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
@@ -32,7 +30,7 @@ fractals = sa.Table(
     sa.Column("worker", _text(255)),
     sa.Column("error", _text(MAX_REASON)),
     sa.Column("attempts", sa.Integer, nullable=False),  # how often its task was put into the outbox
-    sa.Column("created_at", _time, nullable=False),  # all times are UTC
+    sa.Column("created_at", _time, nullable=False),  # all times are UTC, by the database's clock
     sa.Column("sent_at", _time, nullable=False),  # when its task was put into the outbox last
     sa.Column("finished_at", _time),
     sa.Index("ix_fractals_status_sent_at", "status", "sent_at"),
@@ -49,8 +47,3 @@ outbox = sa.Table(
     sa.Column("created_at", _time, nullable=False),
 )
 """A row for each task that is still to be published; it is deleted once the broker has confirmed the message."""
-
-
-def utc_now() -> datetime:
-    """Return the current time as the tables have it: UTC, without a time zone."""
-    return datetime.now(UTC).replace(tzinfo=None)

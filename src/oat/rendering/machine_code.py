@@ -14,8 +14,8 @@ from pathlib import Path
 
 import llvmlite
 from llvmlite import binding
-from platformdirs import user_cache_path
 
+from oat.addresses import cache_folder
 from oat.process import write_atomically
 
 log = logging.getLogger(__name__)
@@ -47,12 +47,15 @@ def load(name: str, sources: Iterable[Path], llvm_code: Callable[[], tuple[str, 
         sources: the files that determine what `llvm_code` returns.
         llvm_code: on a cache miss, returns LLVM's intermediate representation and the function's name there.
     """
-    file = user_cache_path("oat") / f"{name}-{_digest(sources)}.o"
-    code = _read(file)
+    folder = cache_folder()
+    file = folder and folder / f"{name}-{_digest(sources)}.o"
+    code = _read(file) if file else None
     if code is None:
         log.info("compiling the renderer for this machine, once: it takes some seconds")
         code = _compile(*llvm_code())
         try:
+            if file is None:
+                raise FileNotFoundError("there is no home directory; set HOME or XDG_CACHE_HOME")
             _write(file, code)
         except OSError as error:
             log.warning("the compiled renderer can't be kept: %s", error)

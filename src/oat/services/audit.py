@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from oat.messaging import QUEUES, RESULTS, TASKS, Broker
-from oat.records import BATCH_SIZE, Database, Record, Status, utc_now
+from oat.records import BATCH_SIZE, Database, Record, Status, is_in_future
 from oat.settings import Settings
 from oat.storage import Store
 
@@ -45,6 +45,7 @@ class Problem(StrEnum):
     ORPHANED_IMAGE = "ORPHANED_IMAGE"
     ORPHANED_OUTBOX_ROW = "ORPHANED_OUTBOX_ROW"
     STALE_TEMPORARY_FILE = "STALE_TEMPORARY_FILE"
+    IN_FUTURE = "IN_FUTURE"
 
 
 ADVICE = {
@@ -57,6 +58,7 @@ ADVICE = {
     Problem.ORPHANED_IMAGE: "an image without a record: delete it, or see whether it belongs to another database",
     Problem.ORPHANED_OUTBOX_ROW: "a task to be published that has no record: delete it from the table outbox",
     Problem.STALE_TEMPORARY_FILE: "a killed worker's temporary file: delete it, or start a worker on that machine",
+    Problem.IN_FUTURE: "times in the future, a clock was ahead: start a tracker (oat-tracker), it corrects them",
 }
 """What each problem means, and what to do about it."""
 
@@ -100,7 +102,7 @@ def judge(
         record: the row of the database.
         image: the checksum of its image, None if there is no image.
         queues_empty: whether no task and no result waits in a queue.
-        now: in UTC, without a time zone, as in the records.
+        now: by the database's clock, in UTC, without a time zone, as in the records.
         settings: `lease` and `resend_after`, after twice which a task is overdue.
     """
     problem: Problem | None = None
@@ -118,6 +120,9 @@ def judge(
         case Status.WAITING if not record.unpublished and queues_empty:
             timeout = settings.resend_after * 2 ** (record.attempts - 1)
             problem = Problem.UNANSWERED if _is_overdue(record, timeout, now) else None
+    times = filter(None, (record.created_at, record.sent_at, record.finished_at))
+    if problem is None and any(is_in_future(each, now) for each in times):
+        problem = Problem.IN_FUTURE
     return problem
 
 
@@ -132,7 +137,7 @@ def run_audit(settings: Settings) -> Iterator[Step]:
     database = Database(settings.database_url, threading.Event())
     database.prepare()
     broker.serve(lambda: queues.update({name: broker.size(name) for name in QUEUES}))
-    yield from compare(settings, database, Store(settings.target), queues)
+    yield from compare(settings, database, Store(settings.target, settings.limits.pixels), queues)
     database.close()
 
 
@@ -163,7 +168,7 @@ def compare(settings: Settings, database: Database, store: Store, queues: Mappin
     queues_empty = queues[TASKS] == queues[RESULTS] == 0
     after: UUID | None = None
     while records := database.page(after):
-        now = utc_now()
+        now = database.now()
         for record, image in zip(records, _checksums(store, records), strict=True):
             states[record.status] += 1
             report.unpublished += record.unpublished

@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-from oat.messages import Result, Task
-from oat.messaging import Delivery
+from oat.messages import Result
+from oat.services.in_flight import Work
 
 
 class RenderThreads:
@@ -19,18 +19,18 @@ class RenderThreads:
     """
 
     def __init__(
-        self, count: int, process: Callable[[Task], Result | None], on_finished: Callable[[], None]
+        self, count: int, process: Callable[[Work], Result | None], on_finished: Callable[[], None]
     ) -> None:
         self.count = count
         self.active = count
         """How many of the threads take tasks."""
-        self.finished: deque[tuple[Delivery, Result | None]] = deque()
+        self.finished: deque[tuple[Work, Result | None]] = deque()
         """What the threads have processed, in the order they finished."""
         self._process = process
         self._on_finished = on_finished
         self._activated = threading.Condition()
-        self._waiting: SimpleQueue[tuple[Delivery, Task] | None] = SimpleQueue()
-        self._rendering: set[Delivery] = set()
+        self._waiting: SimpleQueue[Work | None] = SimpleQueue()
+        self._rendering: set[Work] = set()
         self._threads = [threading.Thread(target=self._run, args=(n,), name=f"render-{n}") for n in range(count)]
 
     def start(self) -> None:
@@ -52,20 +52,20 @@ class RenderThreads:
             self.active = min(count, self.count)
             self._activated.notify_all()
 
-    def submit(self, delivery: Delivery, task: Task) -> None:
-        """Have a thread process `task`."""
-        self._waiting.put((delivery, task))
+    def submit(self, work: Work) -> None:
+        """Have a thread process `work`."""
+        self._waiting.put(work)
 
     def waiting(self) -> int:
         """Return how many tasks no thread has begun."""
         return self._waiting.qsize()
 
-    def drop_waiting(self) -> list[Delivery]:
-        """Drop the tasks that no thread has begun, and return their deliveries."""
+    def drop_waiting(self) -> list[Work]:
+        """Drop the tasks that no thread has begun, and return them."""
         dropped = []
         try:
-            while item := self._waiting.get_nowait():
-                dropped.append(item[0])
+            while work := self._waiting.get_nowait():
+                dropped.append(work)
         except Empty:
             pass
         return dropped
@@ -75,14 +75,13 @@ class RenderThreads:
         return bool(self._rendering)
 
     def _run(self, number: int) -> None:
-        while item := self._next(number):
-            delivery, task = item
-            self._rendering.add(delivery)
-            self.finished.append((delivery, self._process(task)))
-            self._rendering.remove(delivery)
+        while work := self._next(number):
+            self._rendering.add(work)
+            self.finished.append((work, self._process(work)))
+            self._rendering.remove(work)
             self._on_finished()
 
-    def _next(self, number: int) -> tuple[Delivery, Task] | None:
+    def _next(self, number: int) -> Work | None:
         with self._activated:
             self._activated.wait_for(lambda: number < self.active)
         return self._waiting.get()

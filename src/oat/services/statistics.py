@@ -8,7 +8,7 @@ from math import ceil
 from pydantic import AwareDatetime, BaseModel, Field
 
 from oat.messaging import DEAD_LETTERS, RESULTS, TASKS
-from oat.records import Finished, Status
+from oat.records import Finished, Status, is_in_future
 
 WINDOW = 60.0
 """Seconds over which the rates are averaged: long enough for slow images, short enough to show a change."""
@@ -64,13 +64,13 @@ def summarise(
         finished: the latest of the last `WINDOW` seconds, at most `SAMPLE`, latest first.
         queues: messages ready in each queue, unacknowledged ones not counted; None without a broker.
         lease: seconds after which an unpublished task is overdue.
-        now: UTC, without a time zone, like the times of the records.
+        now: by the database's clock, UTC, without a time zone, like the times of the records.
     """
     span = WINDOW
     if len(finished) == SAMPLE:  # the sample does not reach back that far
         span = max(0.001, (now - finished[-1].finished_at).total_seconds())
     done = [each for each in finished if each.status == Status.DONE]
-    durations = sorted((each.finished_at - each.created_at).total_seconds() for each in done)
+    durations = sorted(max(0.0, (each.finished_at - each.created_at).total_seconds()) for each in done)
     known = min(unpublished[0], counts[Status.WAITING])
     queued = results = dead_letters = unacknowledged = None
     if queues is not None:
@@ -94,7 +94,8 @@ def summarise(
         workers=_workers(finished, span),
         warnings=[],
     )
-    overdue = unpublished[1] is not None and unpublished[1] < now - timedelta(seconds=2 * lease)
+    oldest = unpublished[1]
+    overdue = oldest is not None and (oldest < now - timedelta(seconds=2 * lease) or is_in_future(oldest, now))
     return statistics.model_copy(update={"warnings": stuck(statistics, overdue)})
 
 

@@ -119,6 +119,10 @@ class Tracker(RecordingService):
         if now < self._reconcile_due:
             return
         self._reconcile_due = now + min(RECONCILE_INTERVAL, self.settings.resend_after, self.settings.lease)
+        if corrected := self.database.correct_times():
+            log.warning(
+                "%d time(s) of records were in the future, and are corrected: was a clock set back?", corrected
+            )
         resent, given_up = self.database.resend_lost(self.settings.resend_after, self._queues_empty())
         metrics.RESENT.inc(resent)
         if resent or given_up:

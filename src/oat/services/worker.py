@@ -2,7 +2,8 @@
 
 The broker's connection belongs to the thread that calls `run`. It hands the tasks to the render threads, and
 publishes the results that come back. A task is acknowledged when the broker has confirmed its result, and not
-before: the unacknowledged tasks of a worker that dies are delivered to another one.
+before: the unacknowledged tasks of a worker that dies are delivered to another one. A worker that only loses its
+connection goes on rendering, and publishes the result on the next one.
 """
 
 import hashlib
@@ -18,8 +19,10 @@ from oat.messaging import RESULTS, TASKS, Delivery
 from oat.process import notify_ready
 from oat.rendering import render_png, warm_up
 from oat.services import metrics
+from oat.services.in_flight import InFlight, Work
 from oat.services.prefetch import (
     IDLE_TIMEOUT,
+    MAX_PREFETCH,
     MIN_PREFETCH,
     RenderTime,
     next_poll_interval,
@@ -38,10 +41,6 @@ BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
 """Seconds between two attempts at what fails for a passing reason: a full disk, a store that cannot be reached.
 After two minutes altogether the task is reported as failed: it may not block its thread for ever."""
 
-MAX_REDELIVERIES = 50
-"""Redeliveries of a task, by workers that died or requeued it, after which it is dead-lettered: it is likely what
-kills them. Below the limit of the quorum queue, which would dead-letter it without a result."""
-
 POLL_TIMEOUT = 3600.0
 """Seconds to wait for the broker where only a message, a finished task or a stop has to end the wait."""
 
@@ -51,11 +50,10 @@ class Worker(Service):
 
     def __init__(self, settings: Settings, threads: int) -> None:
         super().__init__(settings)
-        self.store = Store(settings.target)
+        self.store = Store(settings.target, settings.limits.pixels)
         self.name = socket.gethostname()[:255]
         self._threads = RenderThreads(threads, self._process, self.broker.wake)
-        self._in_flight: set[Delivery] = set()
-        """The tasks of this connection that are unacknowledged and have no result yet."""
+        self._in_flight = InFlight(2 * MAX_PREFETCH * threads)  # twice what a connection has in flight at most
         self._prefetch = MIN_PREFETCH
         """Tasks for each thread."""
         self._render_time = RenderTime()
@@ -71,7 +69,7 @@ class Worker(Service):
         warm_up()
         self._threads.start()
         try:
-            super().run()
+            self.broker.serve(self._session, self._has_unfinished)
         finally:
             self._threads.stop()
 
@@ -90,25 +88,44 @@ class Worker(Service):
                     return
 
     def _session(self) -> None:
-        # What an earlier connection delivered is delivered again: forget it.
-        self._threads.drop_waiting()
-        self._in_flight.clear()
-        self._consume(MIN_PREFETCH)
+        # What an earlier connection delivered is delivered again; what was finished then is still to be published.
+        self._in_flight.connection_lost()
+        self._drop_waiting()
+        for work, result in self._in_flight.unconfirmed():
+            self._publish(work, result)
+        if not self.stopping.is_set():
+            self._consume(MIN_PREFETCH)
         notify_ready()
         threads = self._threads
         while not self.stopping.is_set():
             waiting = threads.waiting()
             self.broker.flush_interval = next_poll_interval(waiting, self._render_time.seconds, threads.active)
-            self.broker.wait(IDLE_TIMEOUT if waiting else POLL_TIMEOUT)
-            self._publish_results()
+            self._wait(IDLE_TIMEOUT if waiting else POLL_TIMEOUT)
             self._adapt()
         # Tasks that no thread has begun stay unacknowledged: the end of the connection requeues them.
         self.broker.cancel()
         self._drop_waiting()
-        while self._in_flight:
-            self.broker.wait(POLL_TIMEOUT)
-            self._publish_results()
+        while self._in_flight.is_rendering():
+            self._wait(POLL_TIMEOUT)
         self.broker.wait_for_confirms()
+
+    def _has_unfinished(self) -> bool:
+        """Tell whether there is a result to publish, or will be, so that a connection is needed."""
+        if self.stopping.is_set():
+            self._drop_waiting()
+        self._collect_results()
+        return bool(self._in_flight)
+
+    def _wait(self, timeout: float) -> None:
+        """Wait for tasks and for results, publish those, and requeue what has been in flight for too long."""
+        oldest = self._in_flight.oldest()
+        if oldest is not None:
+            timeout = min(timeout, max(0.0, oldest + self.broker.ack_timeout - time.monotonic()))
+        self.broker.wait(timeout)
+        for work, result in self._collect_results():
+            self._publish(work, result)
+        for delivery in self._in_flight.overdue(time.monotonic() - self.broker.ack_timeout):
+            self.broker.requeue(delivery)
 
     def _consume(self, prefetch: int) -> None:
         self._prefetch = prefetch
@@ -124,12 +141,13 @@ class Worker(Service):
         except InvalidMessageError as error:
             self._reject(delivery, error.uuid, f"no valid task: {error}")
             return
-        if delivery.redeliveries >= MAX_REDELIVERIES:
+        if self._in_flight.is_poison(delivery):
             reason = f"{delivery.redeliveries} workers died of it, or requeued it"
             self._reject(delivery, task.uuid, reason)
-            return
-        self._in_flight.add(delivery)
-        self._threads.submit(delivery, task)
+        elif self._in_flight.should_republish(delivery):
+            self.broker.publish(TASKS, task.to_json(), partial(self.broker.ack, delivery))
+        elif work := self._in_flight.add(delivery, task):
+            self._threads.submit(work)
 
     def _reject(self, delivery: Delivery, uuid: UUID | None, reason: str) -> None:
         """Dead-letter a task, and then publish that it failed, if its UUID is known."""
@@ -140,8 +158,13 @@ class Worker(Service):
         ack = partial(self.broker.ack, delivery)
         self._dead_letter(delivery, reason, partial(self.broker.publish, RESULTS, result.to_json(), ack))
 
-    def _process(self, task: Task) -> Result | None:
-        """Render `task` and store its image, in a render thread; return None if the worker stops before that."""
+    def _process(self, work: Work) -> Result | None:
+        """Render a task and store its image, in a render thread; return None if the worker stops before that."""
+        task = work.task
+        known = self._in_flight.finished(work)
+        if known and self._is_stored(known):
+            log.info("task %s was redelivered; its image is stored", task.uuid)
+            return known
         rendered: tuple[bytes, float] | None = None
         for delay in (*BACKOFF, None):
             try:
@@ -182,19 +205,35 @@ class Worker(Service):
             worker=self.name,
         )
 
-    def _publish_results(self) -> None:
-        """Publish the results of finished tasks; each task is acknowledged when its result is confirmed."""
+    def _is_stored(self, result: Result) -> bool:
+        """Tell whether the image of `result` is in the store: a person may have deleted it, and retried."""
+        try:
+            return hashlib.sha256(self.store.get(result.uuid)).hexdigest() == result.checksum
+        except OSError:
+            return False
+
+    def _collect_results(self) -> list[tuple[Work, Result]]:
+        """Return the works that have been finished since the last time, and their results, to be published."""
+        finished = []
         while self._threads.finished:
-            delivery, result = self._threads.finished.popleft()
-            if delivery not in self._in_flight:
-                continue  # the connection that delivered it is lost: the task is delivered again
-            self._in_flight.remove(delivery)
+            work, result = self._threads.finished.popleft()
             self._last_finished = time.monotonic()
             if result is None:
+                self._in_flight.drop([work])  # its deliveries stay unacknowledged: the worker stops
                 continue
             self._render_time.add(result.duration or 0.0)
-            self.broker.publish(RESULTS, result.to_json(), partial(self.broker.ack, delivery))
-            log.info("pushed result: %s", result.model_dump(exclude_none=True))
+            self._in_flight.finish(work, result)
+            finished.append((work, result))
+        return finished
+
+    def _publish(self, work: Work, result: Result) -> None:
+        """Publish the result of `work`; its task is acknowledged when the result is confirmed."""
+        self.broker.publish(RESULTS, result.to_json(), partial(self._acknowledge, work))
+        log.info("pushed result: %s", result.model_dump(exclude_none=True))
+
+    def _acknowledge(self, work: Work) -> None:
+        for delivery in self._in_flight.confirm(work):
+            self.broker.ack(delivery)
 
     def _adapt(self) -> None:
         """Adapt prefetch and number of threads to the time that tasks take."""
@@ -215,6 +254,4 @@ class Worker(Service):
 
     def _drop_waiting(self) -> list[Delivery]:
         """Drop the tasks that no thread has begun, and return their deliveries."""
-        dropped = self._threads.drop_waiting()
-        self._in_flight.difference_update(dropped)
-        return dropped
+        return self._in_flight.drop(self._threads.drop_waiting())

@@ -10,11 +10,9 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from uuid import uuid4
 
-from oat.process import temporary_name
-from oat.settings import SettingsError, mask_password
+from oat.addresses import BucketAddress, check_endpoint, unset_empty
+from oat.settings import SettingsError
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -22,8 +20,11 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = timedelta(seconds=5)
 """Until a server that does not accept the connection counts as not reachable."""
 
-REQUEST_TIMEOUT = timedelta(seconds=60)
-"""For a whole request: the upload of an image of the largest size, up to 64 MiB, must fit in."""
+MIN_REQUEST_TIMEOUT = timedelta(seconds=60)
+"""For a whole request, the upload of an image included; more where `OAT_MAX_PIXELS` allows images above 60 MB."""
+
+MIN_THROUGHPUT = 1_000_000
+"""Bytes a second of an upload or a download, at least: a slower one is a timeout."""
 
 MAX_RETRIES = 2
 """Retries of the library itself, enough for a connection that the server has closed. What takes longer is an
@@ -32,33 +33,34 @@ MAX_RETRIES = 2
 RETRY_TIMEOUT = timedelta(seconds=10)
 """From the first attempt on, after which the library does not retry."""
 
-_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-"""S3's rules for the name of a bucket."""
+PROBE = ".oat-probe"
+"""The object that a worker writes to see whether it may write: it has no byte, and always this name."""
 
-_ENDPOINT = re.compile(r"https?://[\w.\[\]:-]+(/[\w./~-]*)?")
+_NOT_IMPLEMENTED = "501 Not Implemented"
+"""In the message of an error: the server has not all of S3, and will not have it after a retry either."""
 
 _METADATA_SERVICE = "/latest/api/token"
 """The path at which a virtual machine's metadata service is asked for credentials, if there are no others."""
 
 
 class Bucket:
-    """The objects under a prefix of a bucket; an object appears when its upload is complete."""
+    """The objects under a prefix of a bucket; an object appears when its upload is complete.
 
-    def __init__(self, target: str) -> None:
-        self.url = target.rstrip("/")
-        parts = urlsplit(target)
-        # Validated here because obstore panics, instead of raising an error, if a name is no bucket or no host.
-        if parts.scheme != "s3" or not _BUCKET_NAME.fullmatch(parts.netloc):
-            raise SettingsError(
-                f"the target {mask_password(target)!r} is neither a directory nor of the form s3://bucket/prefix"
-            )
+    Args:
+        address: the bucket and the prefix.
+        max_size: bytes of the largest object, for which the timeout of a request has to suffice.
+    """
+
+    def __init__(self, address: BucketAddress, max_size: int) -> None:
+        self.url = address.name
+        unset_empty("AWS_")
+        # Checked here because obstore panics, instead of raising an error, if the address has no host.
         for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
-            endpoint = os.environ.get(variable)
-            if endpoint is not None and not _ENDPOINT.fullmatch(endpoint):
-                raise SettingsError(f"{variable}: expected http[s]://host:port, not {mask_password(endpoint)!r}")
-        self._objects = self._connect(parts.netloc, parts.path.strip("/"))
+            if endpoint := os.environ.get(variable):
+                check_endpoint(variable, endpoint)
+        self._objects = self._connect(address.bucket, address.prefix, max_size)
 
-    def _connect(self, bucket: str, prefix: str) -> "S3Store":
+    def _connect(self, bucket: str, prefix: str, max_size: int) -> "S3Store":
         from obstore.exceptions import BaseError  # noqa: PLC0415 (50 ms that a process with a directory saves)
         from obstore.store import S3Store  # noqa: PLC0415 (as above)
 
@@ -69,21 +71,25 @@ class Bucket:
                 client_options={
                     "allow_http": True,
                     "connect_timeout": CONNECT_TIMEOUT,
-                    "timeout": REQUEST_TIMEOUT,
+                    "timeout": max(MIN_REQUEST_TIMEOUT, timedelta(seconds=max_size / MIN_THROUGHPUT)),
                 },
+                disable_bulk_delete=True,  # not every S3 server has it
                 retry_config={"max_retries": MAX_RETRIES, "retry_timeout": RETRY_TIMEOUT},
             )
         except BaseError as error:
             raise SettingsError(f"{self.url}: {_summary(error)}") from None
 
     def prepare(self) -> None:
-        """Check that objects can be written, by putting and deleting an empty one."""
-        probe = temporary_name(f"{uuid4().hex}.part")
+        """Check that objects can be written, by putting an empty one, which is deleted if that is allowed.
+
+        A worker needs no right to delete; without it one empty object stays, of the same name for all workers.
+        """
         try:
-            self.put(probe, b"")
-            self.delete(probe)
+            self.put(PROBE, b"")
         except (PermissionError, FileNotFoundError) as error:
             raise SettingsError(str(error)) from None
+        with contextlib.suppress(OSError):
+            self.delete(PROBE)
 
     def put(self, name: str, content: bytes) -> str:
         """Upload an object and return its URL."""
@@ -97,16 +103,29 @@ class Bucket:
         with self._as_os_error():
             return bytes(self._objects.get(name).bytes())
 
+    def size(self, name: str) -> int:
+        """Return the size of an object in bytes."""
+        with self._as_os_error():
+            return self._objects.head(name)["size"]
+
     def delete(self, name: str) -> None:
         """Delete an object, if it exists."""
-        with self._as_os_error():
-            self._objects.delete(name)
+        try:
+            with self._as_os_error():
+                self._objects.delete(name)
+        except FileNotFoundError:
+            return  # some servers answer so where S3 says that it is deleted
+        except PermissionError as error:
+            raise PermissionError(
+                f"{error}; to delete objects, the server and the key's rights have to allow it (s3:DeleteObject)"
+            ) from None
 
     def names(self) -> Iterator[str]:
         """Yield the names of all objects under the prefix, except those under longer prefixes."""
         with self._as_os_error():
             for chunk in self._objects.list():
-                yield from (name for item in chunk if "/" not in (name := item["path"]))
+                names = (item["path"] for item in chunk)
+                yield from (name for name in names if "/" not in name and name != PROBE)
 
     def stale_files(self) -> Iterator[str]:
         """Yield nothing: an upload that is interrupted leaves no object."""
@@ -128,6 +147,8 @@ class Bucket:
                 raise PermissionError(
                     f"{self.url}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
                 ) from None
+            if _NOT_IMPLEMENTED in str(error):
+                raise PermissionError(f"{self.url}: {_summary(error)}") from None
             raise OSError(f"{self.url}: {_summary(error)}") from None
 
 

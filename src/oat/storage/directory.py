@@ -1,12 +1,16 @@
 """A directory as the backend of the store, on a local disk or a network drive."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from oat.process import remove_stale_files, stale_files, temporary_name, write_atomically
 from oat.settings import SettingsError
+
+TEMPORARY_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EAGAIN})
+"""Errors that end when the disk is well again, and are nobody's setting."""
 
 
 class Directory:
@@ -22,7 +26,10 @@ class Directory:
             Path(write_atomically(self.path, temporary_name("probe.part"), b"")).unlink()
             remove_stale_files(self.path)
         except OSError as error:
-            raise SettingsError(f"images cannot be written to {self.path}: {error.strerror}") from error
+            reason = f"images cannot be written to {self.path}: {error.strerror}"
+            if error.errno in TEMPORARY_ERRORS:
+                raise OSError(error.errno, reason) from error
+            raise SettingsError(reason) from error
 
     def put(self, name: str, content: bytes) -> str:
         """Write a file atomically and return its path."""
@@ -31,6 +38,10 @@ class Directory:
     def get(self, name: str) -> bytes:
         """Return the content of a file."""
         return (self.path / name).read_bytes()
+
+    def size(self, name: str) -> int:
+        """Return the size of a file in bytes."""
+        return (self.path / name).stat().st_size
 
     def delete(self, name: str) -> None:
         """Delete a file, if it exists."""

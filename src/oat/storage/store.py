@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Protocol
 from uuid import UUID
 
+from oat.addresses import parse_target
 from oat.storage.bucket import Bucket
 from oat.storage.directory import Directory
 
@@ -29,6 +30,7 @@ class _Backend(Protocol):
     def prepare(self) -> None: ...
     def put(self, name: str, content: bytes) -> str: ...
     def get(self, name: str) -> bytes: ...
+    def size(self, name: str) -> int: ...
     def delete(self, name: str) -> None: ...
     def names(self) -> Iterator[str]: ...
     def stale_files(self) -> Iterator[str]: ...
@@ -41,13 +43,15 @@ class Store:
 
     Args:
         target: a directory, or `s3://bucket/prefix`.
+        max_size: bytes of the largest image: an object store gets time for as many.
 
     Raises:
         SettingsError: it is neither.
     """
 
-    def __init__(self, target: str) -> None:
-        self._backend: _Backend = Bucket(target) if "://" in target else Directory(target)
+    def __init__(self, target: str, max_size: int = 2**26) -> None:
+        address = parse_target(target)
+        self._backend: _Backend = Directory(address) if isinstance(address, str) else Bucket(address, max_size)
 
     def prepare(self) -> None:
         """Check that images can be written; a directory is created, and its stale temporary files are removed.
@@ -74,6 +78,15 @@ class Store:
             OSError: it cannot be read now.
         """
         return self._backend.get(f"{uuid}{SUFFIX}")
+
+    def size(self, uuid: UUID) -> int:
+        """Return the size of the image of `uuid` in bytes.
+
+        Raises:
+            FileNotFoundError: there is none.
+            OSError: it cannot be told now.
+        """
+        return self._backend.size(f"{uuid}{SUFFIX}")
 
     def delete(self, uuid: UUID) -> None:
         """Delete the image of `uuid`; do nothing if there is none.

@@ -30,6 +30,7 @@ def application(backend: Backend) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        redirect_slashes=False,  # it redirects to the Host, which behind a proxy is another one
     )
     app.state.backend = backend
     routers = api, pages, health

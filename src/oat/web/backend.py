@@ -38,8 +38,8 @@ class Backend:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.catalog = Catalog(settings.database_url)
-        self.store = Store(settings.target)
-        self.thumbnails = Thumbnails(self.store)
+        self.store = Store(settings.target, settings.limits.pixels)
+        self.thumbnails = Thumbnails(self.store, settings.limits.pixels)
         self.publisher = Publisher(settings)
         self.statistics = CurrentStatistics(self.catalog, self.publisher, settings.lease)
         self.events = Events(self.catalog, self.statistics)
@@ -88,6 +88,20 @@ class Backend:
         cancelled = self.catalog.cancel_all()
         return Cancelled(cancelled=cancelled, removed=self.publisher.remove_cancelled())
 
+    def damage(self, fractal: Fractal) -> str | None:
+        """Return what is wrong with the image of a fractal, as far as its size tells; None if nothing is."""
+        if fractal.status != Status.DONE:
+            return None
+        try:
+            size = self.store.size(fractal.uuid)
+        except FileNotFoundError:
+            return "the image is not in the store"
+        except OSError:
+            return None
+        if fractal.size in (None, size):
+            return None
+        return f"the image is damaged: it has {size} bytes, not {fractal.size}"
+
     def audit(self) -> Iterator[Step]:
         """Compare records, images and queues; the first step is made before this returns.
 
@@ -109,10 +123,11 @@ class Backend:
             self._audit_lock.release()
 
     def delete(self, uuid: UUID) -> None:
-        """Delete a record, its thumbnail and its image."""
+        """Delete an image, its thumbnail and its record; in this order, so that it can be repeated if it fails."""
+        if self.catalog.get(uuid).status != Status.WAITING:
+            self.store.delete(uuid)
+            self.thumbnails.delete(uuid)
         self.catalog.delete(uuid)
-        self.thumbnails.delete(uuid)
-        self.store.delete(uuid)
 
     def image_error(self, uuid: UUID, error: OSError) -> Exception:
         """Return the exception that says why the image of `uuid` could not be read.
@@ -126,4 +141,7 @@ class Backend:
             return NotFoundError(f"fractal {uuid} is {fractal.status}: it has no image")
         if isinstance(error, FileNotFoundError):
             return NotFoundError(f"the image of fractal {uuid} is not in the store")
-        return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, f"the image of fractal {uuid} cannot be read")
+        return ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"the image of fractal {uuid} cannot be read: {error.strerror or error}",
+        )

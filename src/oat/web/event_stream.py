@@ -65,7 +65,8 @@ class EventStream:
         """
         position = self._history[-1].id if self._history else 0
         if last_event_id is not None:
-            position = min(position, last_event_id)
+            # An ID that is higher is of a process before this one: the clock was set back in between.
+            position = last_event_id if last_event_id <= position else 0
         self._subscribers += 1
         self.subscribed.set()
         try:

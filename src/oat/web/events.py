@@ -6,13 +6,13 @@ One poll serves all subscribers.
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime
 from uuid import UUID
 
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from oat.records import Catalog, DatabaseError, Fractal, Status, utc_now
+from oat.records import Catalog, DatabaseError, Fractal, Status
 from oat.services import Statistics
 from oat.web.event_stream import EventStream
 from oat.web.statistics import POLL_INTERVAL, CurrentStatistics
@@ -20,10 +20,6 @@ from oat.web.statistics import POLL_INTERVAL, CurrentStatistics
 MAX_FRACTALS = 12
 """Fractals published of one poll, of recorded and of finished ones each. A busy system has more; the statistics
 count them all. Each is a thumbnail to be made, and to be requested by every browser that is subscribed."""
-
-OVERLAP = timedelta(seconds=10)
-"""How far a poll reaches back behind the previous one: a record has the time at which its transaction began, and
-is visible when it is committed."""
 
 KEEP_ALIVE = 15.0
 """Seconds without an event after which a comment is sent, as the specification of server-sent events suggests:
@@ -38,7 +34,8 @@ class Events:
         self._statistics = statistics
         self._stream = EventStream()
         self._published: set[tuple[UUID, Status]] = set()
-        self._polled_at = utc_now()
+        self._polled_at: datetime | None = None
+        """When the previous poll was, by the database's clock; None before the first one for these subscribers."""
 
     @property
     def full(self) -> bool:
@@ -59,7 +56,7 @@ class Events:
         while True:
             if not self._stream.subscribed.is_set():
                 await self._stream.subscribed.wait()
-                self._polled_at = utc_now()
+                self._polled_at = None
             try:
                 fractals = await run_in_threadpool(self._changed_fractals)
                 statistics = await self._statistics.get()
@@ -91,11 +88,11 @@ class Events:
 
     def _changed_fractals(self) -> list[Fractal]:
         """Return what was recorded or finished since the previous poll and is not published, oldest first."""
-        started = utc_now()
-        found = self._catalog.news(self._polled_at - OVERLAP, MAX_FRACTALS)
+        if self._polled_at is None:
+            self._polled_at = self._catalog.now()
+        found, self._polled_at = self._catalog.news(self._polled_at, MAX_FRACTALS)
         changed = [each for each in found if (each.uuid, each.status) not in self._published]
         self._published = {(each.uuid, each.status) for each in found}
-        self._polled_at = started
         return changed
 
 

@@ -83,6 +83,9 @@ async def _database_error(request: Request, error: DatabaseError) -> Response:
 
 
 async def _store_error(request: Request, error: OSError) -> Response:
+    if isinstance(error, PermissionError):
+        detail = f"the image store refuses: {error.strerror or error}"
+        return problem_response(request, HTTPStatus.SERVICE_UNAVAILABLE, detail)
     detail = f"the image store cannot be reached: {error.strerror or error}"
     return problem_response(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=RETRY_AFTER)
 

@@ -8,6 +8,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
+from oat.web.root_path import route_path
 from oat.web.templating import render
 
 
@@ -57,7 +58,7 @@ def problem_response(
     except ValueError:
         title = "Error"
     problem = Problem(title=title, status=status, detail=detail, errors=list(errors))
-    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1"):
+    if "text/html" in request.headers.get("accept", "") and not route_path(request.scope).startswith("/v1"):
         response: Response = render(request, "problem.html", status, problem=problem)
     else:
         body = problem.model_dump(exclude={"errors"} if not errors else None)

@@ -6,7 +6,7 @@ from collections import deque
 
 from fastapi.concurrency import run_in_threadpool
 
-from oat.records import Catalog, utc_now
+from oat.records import Catalog
 from oat.services import SAMPLE, WINDOW, Statistics, summarise
 from oat.web.publisher import Publisher
 
@@ -60,5 +60,5 @@ class CurrentStatistics:
             self._catalog.finished(WINDOW, SAMPLE),
             self._publisher.queues,
             self._lease,
-            utc_now(),
+            self._catalog.now(),
         )

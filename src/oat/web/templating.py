@@ -10,6 +10,7 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from oat.process import format_duration, format_number, format_size, format_time
+from oat.web.root_path import root_path, route_path
 
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -29,4 +30,5 @@ _templates = Jinja2Templates(env=_environment)
 
 def render(request: Request, template: str, status_code: int = HTTPStatus.OK, **context: Any) -> HTMLResponse:
     """Return the page that `template` makes of `context`, to be revalidated by browsers before a reuse."""
+    context |= {"root": root_path(request.scope), "path": route_path(request.scope)}
     return _templates.TemplateResponse(request, template, context, status_code, {"Cache-Control": "no-cache"})

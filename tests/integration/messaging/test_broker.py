@@ -56,3 +56,35 @@ def test_a_requeued_message_is_delivered_again(in_session):
         assert requeued.body in [delivery.body for delivery in take(broker, 10)]
 
     in_session(requeue_one)
+
+
+def test_no_more_are_delivered_than_the_prefetch_count(in_session):
+    def take_three(broker):
+        taken = []
+        broker.consume(TASKS, 3, taken.append)
+        while len(taken) < 3:
+            broker.wait(10)
+        assert broker.size(TASKS) == len(BODIES) - 3
+        broker.wait(0)
+        assert len(taken) == 3
+
+    in_session(take_three)
+
+
+def test_a_message_that_the_broker_cannot_store_is_not_confirmed(in_session, rabbitmq, caplog):
+    """A full queue accepts some more than its limit says, before the broker has noticed."""
+    attempts = []
+
+    def publish_too_many(broker):
+        attempts.append(len(attempts))
+        if attempts == [0]:
+            for body in BODIES * 50:
+                broker.publish_all(TASKS, [body])
+
+    rabbitmq.control("set_policy", "full", "^tasks$", '{"max-length": 10, "overflow": "reject-publish"}')
+    try:
+        in_session(publish_too_many)
+    finally:
+        rabbitmq.control("clear_policy", "full")
+    assert attempts == [0, 1]
+    assert "could not store" in caplog.text

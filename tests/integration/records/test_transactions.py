@@ -5,13 +5,14 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from helpers.tasks import some_tasks
 from helpers.waiting import wait_until
 from oat.messages import Result
 from oat.records.database import Database
 from oat.records.reconcile import MAX_ATTEMPTS
-from oat.records.schema import fractals
+from oat.records.schema import fractals, outbox, utc_now
 from oat.records.states import Status
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
@@ -84,3 +85,44 @@ def test_an_idle_connection_closed_by_the_server_is_reopened_silently(mariadb, m
     assert not caplog.records
     database.close()
     watching.dispose()
+
+
+def test_record_and_outbox_row_are_one_transaction(mariadb):
+    """The row in the outbox cannot be written, since there is one: nothing of the set is recorded."""
+    url = mariadb.database(uuid4().hex[:8])
+    database = Database(url, threading.Event())
+    database.prepare()
+    tasks = some_tasks(3)
+    with database._engine.begin() as connection:
+        connection.execute(outbox.insert().values(uuid=str(tasks[1].uuid), created_at=utc_now()))
+    with pytest.raises(IntegrityError):
+        database.record(tasks)
+    assert database.count() == 0
+    database.close()
+
+
+def test_a_transaction_whose_connection_is_lost_is_run_again(mariadb, caplog):
+    url = mariadb.database(uuid4().hex[:8])
+    database, other = Database(url, threading.Event()), sa.create_engine(url)
+    database.prepare()
+    killed = []
+
+    @sa.event.listens_for(database._engine, "before_cursor_execute")
+    def kill(connection, _cursor, statement, *_):
+        if statement.startswith("INSERT INTO outbox") and not killed:
+            killed.append(connection.connection.dbapi_connection.thread_id())
+            with other.connect() as killer:
+                killer.exec_driver_sql(f"KILL {killed[0]}")
+
+    tasks = some_tasks(3)
+    failures = []
+    try:
+        database.record(tasks)
+    except DBAPIError as error:
+        failures.append(error)
+    assert failures == []
+    assert killed
+    assert "trying again" in caplog.text
+    assert database.statuses(task.uuid for task in tasks) == {task.uuid: Status.WAITING for task in tasks}
+    database.close()
+    other.dispose()

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from helpers.gallery import SMALL, create, finished, mark_failed
 
 
@@ -46,3 +48,32 @@ def test_delete_and_retry_without_scripts(running, api):
     assert finished(api, fractal["uuid"])["status"] == "done"
     assert api.post(f"{path}/delete").status_code == 303
     assert api.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("content", [None, b"half of it"], ids=["missing", "damaged"])
+def test_an_image_that_is_missing_or_damaged_can_be_rendered_again(running, api, content):
+    [fractal] = create(api)
+    finished(api, fractal["uuid"])
+    path = f"/fractals/{fractal['uuid']}"
+    assert "Render again" not in api.get(path).text
+    file = running.images / f"{fractal['uuid']}.png"
+    good = file.read_bytes()
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    page = api.get(path).text
+    assert "the image is " in page
+    assert re.search(rf'action="{path}/retry"><button>Render again', page)
+    assert api.post(f"{path}/retry").headers["location"] == path
+    assert finished(api, fractal["uuid"])["status"] == "done"
+    assert file.read_bytes() == good
+    assert "Render again" not in api.get(path).text
+
+
+def test_a_failed_card_says_why(running, api):
+    [fractal] = create(api)
+    finished(api, fractal["uuid"])
+    mark_failed(running, fractal["uuid"])
+    api.post("/v1/nothing")  # clears the cache of responses
+    card = re.search(rf'data-uuid="{fractal["uuid"]}".*?</li>', api.get("/?status=failed").text, re.DOTALL)[0]
+    assert "failed: no luck" in card

@@ -1,6 +1,7 @@
 """What is sent to RabbitMQ for acknowledged deliveries, and which confirm belongs to which message."""
 
 import pytest
+from amqp import spec
 
 from oat.messaging.confirms import Confirms
 from oat.messaging.deliveries import Acknowledgements
@@ -19,9 +20,11 @@ class Channel:
         assert tags <= self.unacknowledged
         self.unacknowledged -= tags
 
-    def basic_reject(self, tag, requeue):
+    def send_method(self, method, _format, arguments):
+        tag, multiple, requeue = arguments
+        assert method == spec.Basic.Nack
         assert requeue
-        self.basic_ack(tag)
+        self.basic_ack(tag, multiple)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Stale files of killed processes are removed; those of live ones stay."""
 
+import errno
 import os
 import subprocess
 import sys
 import time
 
-from oat.process.files import stale_files, temporary_name, unique_name
+import pytest
+
+from oat.process.files import stale_files, temporary_name, unique_name, write_atomically
 
 
 def name_made_by_another(name):
@@ -43,3 +46,29 @@ def test_only_files_of_dead_writers_are_stale(tmp_path):
     for old in (forgotten, number_in_use_again):
         os.utime(tmp_path / old, (time.time() - 4000,) * 2)
     assert {path.name for path in stale_files(tmp_path)} == left
+
+
+def test_a_file_has_its_name_only_when_it_is_whole(tmp_path, monkeypatch):
+    """Whoever looks while it is written sees hidden names alone; and nothing is left if it cannot be written."""
+    write, seen = os.write, []
+
+    def slowly(file, content):
+        seen.extend(path.name for path in tmp_path.iterdir())
+        return write(file, content[:3])
+
+    monkeypatch.setattr(os, "write", slowly)
+    write_atomically(tmp_path, "image.png", b"0123456789")
+    assert len(seen) == 4
+    assert all(name.startswith(".") for name in seen), seen
+    assert [path.name for path in tmp_path.iterdir()] == ["image.png"]
+    assert (tmp_path / "image.png").read_bytes() == b"0123456789"
+
+
+def test_nothing_is_left_of_a_file_that_cannot_be_written(tmp_path, monkeypatch):
+    def full(_file, _content):
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="no space"):
+        write_atomically(tmp_path, "image.png", b"0123456789")
+    assert list(tmp_path.iterdir()) == []

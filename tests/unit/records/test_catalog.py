@@ -15,7 +15,6 @@ from oat.messages import Result
 from oat.records.catalog import Catalog, ConflictError, NotFoundError
 from oat.records.lookup import BATCH_SIZE
 from oat.records.paging import Cursor
-from oat.records.schema import utc_now
 from oat.records.states import Status
 from oat.services import Ranges, random_task
 
@@ -109,12 +108,20 @@ def test_counts_outbox_backlog_and_finished(catalog):
     assert catalog.finished(-60, 10) == []
 
 
-def test_news_are_records_created_or_finished_since(catalog):
+def test_news_are_records_created_or_finished_since(catalog, monkeypatch):
+    monkeypatch.setattr("oat.records.catalog.OVERLAP", timedelta(0))
     uuids = record(catalog, 3)
-    assert {each.uuid for each in catalog.news(utc_now() - timedelta(minutes=1), 10)} == set(uuids)
-    since = utc_now()
+    found, since = catalog.news(catalog.now() - timedelta(minutes=1), 10)
+    assert {each.uuid for each in found} == set(uuids)
     catalog.apply([Result(uuid=uuids[0], **DONE)])
-    assert [each.uuid for each in catalog.news(since, 10)] == [uuids[0]]
+    assert [each.uuid for each in catalog.news(since, 10)[0]] == [uuids[0]]
+
+
+def test_news_after_the_clock_was_set_back_are_those_from_now_on(catalog):
+    uuids = record(catalog, 3)
+    found, since = catalog.news(catalog.now() + timedelta(hours=1), 10)
+    assert {each.uuid for each in found} == set(uuids)
+    assert since <= catalog.now()
 
 
 def test_only_failed_and_cancelled_records_can_be_retried(catalog):
@@ -170,9 +177,9 @@ def test_all_waiting_records_are_cancelled_and_no_others(catalog, count):
 
 def test_a_cancelled_record_is_news_is_no_failure_and_can_be_deleted(catalog):
     [uuid] = record(catalog, 1)
-    since = utc_now()
+    _, since = catalog.news(catalog.now(), 10)
     catalog.cancel(uuid)
-    assert [each.status for each in catalog.news(since, 10)] == [Status.CANCELLED]
+    assert [each.status for each in catalog.news(since, 10)[0]] == [Status.CANCELLED]
     assert catalog.finished(60, 10) == []
     assert [each.uuid for each in catalog.browse(5, Status.CANCELLED).fractals] == [uuid]
     catalog.delete(uuid)

@@ -3,6 +3,7 @@
 On SQLite here; tests/integration runs the same on MariaDB and PostgreSQL.
 """
 
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -15,6 +16,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from helpers.tasks import some_tasks
+from helpers.tasks import task as task_with
 from oat.messages import Result
 from oat.records.catalog import Catalog
 from oat.records.database import Database
@@ -23,6 +25,7 @@ from oat.records.reconcile import MAX_ATTEMPTS
 from oat.records.schema import fractals, metadata
 from oat.records.states import Status
 from oat.records.transactions import DatabaseError
+from oat.settings import MAX_INTEGER, MAX_SIDE
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 
@@ -107,6 +110,15 @@ def test_a_recorded_task_is_overdue_until_it_is_marked_published(database):
     assert database.overdue_tasks(lease=-60) == tasks[:1]
 
 
+def test_the_largest_task_that_any_limits_allow_is_recorded_as_it_is(database):
+    largest = task_with(
+        width=MAX_SIDE, height=MAX_INTEGER // MAX_SIDE, iterations=MAX_INTEGER,
+        xa=sys.float_info.max, xb=-sys.float_info.max, ya=5e-324, yb=-5e-324,
+    )  # fmt: skip
+    database.record([largest])
+    assert database.overdue_tasks(-1) == [largest]
+
+
 def test_results_are_applied_once_or_twice_and_unknown_ones_are_named(database):
     tasks = some_tasks(3)
     database.record(tasks)
@@ -189,3 +201,16 @@ def test_a_task_overtaken_by_a_later_one_is_resent_while_the_queue_is_not_empty(
         connection.execute(fractals.update().values(finished_at=now - timedelta(seconds=451)))
     assert database.resend_lost(30, queue_empty=False) == (int(lost), 0)
     assert [task.uuid for task in database.overdue_tasks(lease=60)] == [overtaken.uuid] * lost
+
+
+@pytest.mark.parametrize(("attempts", "minutes"), [(1, 1), (2, 2), (5, 16)])
+def test_each_attempt_doubles_the_time_until_a_task_is_resent(database, attempts, minutes):
+    [task] = some_tasks(1)
+    database.record([task])
+    database.mark_published([task.uuid])
+    now = datetime.now(UTC).replace(tzinfo=None)
+    for seconds, resent in ((60 * minutes - 20, 0), (60 * minutes + 20, 1)):
+        with database._engine.begin() as connection:
+            sent_at = now - timedelta(seconds=seconds)
+            connection.execute(fractals.update().values(attempts=attempts, sent_at=sent_at))
+        assert database.resend_lost(60, queue_empty=True) == (resent, 0)

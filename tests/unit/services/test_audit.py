@@ -17,13 +17,19 @@ NOW = datetime(2026, 1, 1)
 SETTINGS = Settings(lease=10, resend_after=10)
 
 
-DONE = Record(UUID(int=1), Status.DONE, "aa", None, 1, NOW - timedelta(seconds=50), unpublished=False)
+AGO = NOW - timedelta(seconds=50)
+
+
+DONE = Record(UUID(int=1), Status.DONE, "aa", None, 1, AGO, AGO, AGO, unpublished=False)
 
 
 FAILED = replace(DONE, status=Status.FAILED, checksum=None, error="no disk")
 
 
-WAITING = replace(DONE, status=Status.WAITING, checksum=None)
+WAITING = replace(DONE, status=Status.WAITING, checksum=None, finished_at=None)
+
+
+LATER = NOW + timedelta(days=366)
 
 
 CANCELLED = replace(DONE, status=Status.CANCELLED, checksum=None)
@@ -47,6 +53,11 @@ CANCELLED = replace(DONE, status=Status.CANCELLED, checksum=None)
         (replace(WAITING, unpublished=True), None, False, Problem.UNPUBLISHED),
         (replace(WAITING, unpublished=True, sent_at=NOW), None, True, None),
         (replace(WAITING, sent_at=NOW - timedelta(seconds=19)), None, True, None),
+        (replace(WAITING, sent_at=LATER), None, True, Problem.IN_FUTURE),
+        (replace(WAITING, sent_at=LATER, unpublished=True), None, False, Problem.IN_FUTURE),
+        (replace(DONE, created_at=LATER), "aa", True, Problem.IN_FUTURE),
+        (replace(DONE, finished_at=LATER), "aa", True, Problem.IN_FUTURE),
+        (replace(DONE, finished_at=NOW + timedelta(minutes=4)), "aa", True, None),
     ],
 )
 def test_the_problem_of_a_record(record, image, quiet, problem):

@@ -1,5 +1,6 @@
 """How a worker shares its tasks among its threads."""
 
+import hashlib
 import random
 import threading
 from dataclasses import replace
@@ -7,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 import oat.services.worker
+from helpers.tasks import task
 from helpers.waiting import wait_until
 from oat.messaging.broker import FLUSH_INTERVAL, Broker
 from oat.messaging.queues import TASKS
 from oat.services import Ranges, random_task
 from oat.services.prefetch import next_poll_interval, useful_threads
-from oat.services.worker import Worker
+from oat.services.worker import BACKOFF, Worker
 from oat.settings import Settings
 
 SHORT, LONG = 16, 17
@@ -73,3 +75,35 @@ def test_short_images_use_one_thread_and_long_ones_all(tmp_path, monkeypatch):
     finally:
         worker.stop()
         thread.join()
+
+
+@pytest.fixture
+def worker(tmp_path):
+    """A worker whose folder for images is not there."""
+    return Worker(
+        Settings(broker_url=f"filesystem://{tmp_path}/broker", target=str(tmp_path / "images")), threads=1
+    )
+
+
+def test_an_image_that_cannot_be_stored_now_is_stored_later(worker, tmp_path, monkeypatch):
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            (tmp_path / "images").mkdir()
+        return False
+
+    monkeypatch.setattr(worker.stopping, "wait", pause)
+    result = worker._process(task())
+    assert result.error is None
+    assert pauses == list(BACKOFF[:3])
+    assert hashlib.sha256(worker.store.get(result.uuid)).hexdigest() == result.checksum
+
+
+def test_an_image_that_can_never_be_stored_has_failed_after_two_minutes(worker, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(worker.stopping, "wait", pauses.append)
+    result = worker._process(task())
+    assert "FileNotFoundError" in result.error
+    assert sum(pauses) == pytest.approx(120, abs=5)

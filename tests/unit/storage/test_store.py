@@ -21,6 +21,7 @@ def test_put_and_get(store, target):
     place = store.put(uuid, b"first")
     assert place == f"{target}/{uuid}.png"
     assert store.get(uuid) == b"first"
+    assert store.size(uuid) == 5
     store.put(uuid, b"second")
     assert store.get(uuid) == b"second"
     assert list(store.names()) == [f"{uuid}.png"]
@@ -34,8 +35,9 @@ def test_a_missing_or_deleted_image_is_not_found(store):
     store.put(uuid, b"image")
     store.delete(uuid)
     store.delete(uuid)
-    with pytest.raises(FileNotFoundError):
-        store.get(uuid)
+    for method in (store.get, store.size):
+        with pytest.raises(FileNotFoundError):
+            method(uuid)
     assert list(store.names()) == []
 
 

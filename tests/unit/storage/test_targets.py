@@ -50,7 +50,9 @@ def test_an_invalid_target_is_named(target):
     assert "secret@" not in str(caught.value)
 
 
-@pytest.mark.parametrize("endpoint", ["", "nonsense", "127.0.0.1:8333", "http://", "http://a b/", "ftp://host"])
+@pytest.mark.parametrize(
+    "endpoint", ["http://u:secret@host/", "nonsense", "127.0.0.1:8333", "http://", "http://a b/", "ftp://host"]
+)
 def test_an_invalid_endpoint_is_named(monkeypatch, endpoint):
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     with pytest.raises(SettingsError, match="AWS_ENDPOINT_URL"):

@@ -11,10 +11,12 @@ from oat.web.middleware.authentication import AuthenticationMiddleware
 from oat.web.middleware.body_limit import BodyLimitMiddleware
 from oat.web.middleware.cache import CacheMiddleware
 from oat.web.middleware.csrf import CSRFMiddleware
+from oat.web.middleware.forwarded import ForwardedMiddleware
 from oat.web.middleware.methods import HeadMiddleware
 from oat.web.middleware.rate_limit import RateLimitMiddleware
 from oat.web.middleware.security_headers import SecurityHeadersMiddleware
 from oat.web.middleware.trusted_host import TrustedHostMiddleware, is_loopback
+from oat.web.root_path import RootPathMiddleware
 
 __all__ = ["is_loopback", "wrap"]
 
@@ -29,8 +31,10 @@ def wrap(app: ASGIApp, settings: Settings) -> ASGIApp:
     if token:
         access = [Middleware(CSRFMiddleware), Middleware(AuthenticationMiddleware, token, settings.public_reading)]
     else:
-        access = [Middleware(TrustedHostMiddleware), Middleware(CSRFMiddleware)]
+        access = [Middleware(TrustedHostMiddleware, settings.allowed_hosts), Middleware(CSRFMiddleware)]
     stack = [
+        Middleware(ForwardedMiddleware, settings.trusted_proxies),
+        Middleware(RootPathMiddleware, settings.root_path),
         Middleware(SecurityHeadersMiddleware),
         Middleware(RateLimitMiddleware, settings.read_rate, settings.write_rate),
         *access,

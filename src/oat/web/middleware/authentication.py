@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Scope
 from oat.web.middleware.check import CheckMiddleware
 from oat.web.middleware.methods import SAFE_METHODS
 from oat.web.problems import ProblemError
+from oat.web.root_path import route_path
 
 PUBLIC_PATHS = ("/healthz", "/readyz")
 """Paths that need no token: health checks come from machines that have none, and reveal nothing."""
@@ -32,7 +33,7 @@ class AuthenticationMiddleware(CheckMiddleware):
 
     async def check(self, scope: Scope) -> None:
         """Check the Authorization header of one request."""
-        if scope["path"] in PUBLIC_PATHS or (self._public_reading and scope["method"] in SAFE_METHODS):
+        if route_path(scope) in PUBLIC_PATHS or (self._public_reading and scope["method"] in SAFE_METHODS):
             return
         if not hmac.compare_digest(_credentials(Headers(scope=scope)), self._token):
             raise ProblemError(

@@ -8,6 +8,8 @@ from weakref import WeakValueDictionary
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from oat.web.root_path import route_path
+
 TTL = 2.0
 """Seconds that a cached response is served: shorter than a person notices, long enough for a crowd to share it."""
 
@@ -40,7 +42,7 @@ class CacheMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in CACHED_PATHS:
+        if scope["type"] != "http" or scope["method"] != "GET" or route_path(scope) not in CACHED_PATHS:
             await self._app(scope, receive, send)
             if scope["type"] == "http" and scope["method"] != "GET":
                 self._clear()

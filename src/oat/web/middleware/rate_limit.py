@@ -13,6 +13,13 @@ from oat.web.middleware.check import CheckMiddleware
 from oat.web.middleware.methods import SAFE_METHODS
 from oat.web.problems import ProblemError
 
+MAX_CLOCK_STEP = 1.0
+"""Seconds by which the clock of the host may be set before all counts begin anew."""
+
+
+def _clock_offset() -> float:
+    return time.time() - time.monotonic()
+
 
 class RateLimitMiddleware(CheckMiddleware):
     """Rejects with 429 what exceeds the rate of its client address, with safe methods and others counted apart.
@@ -36,10 +43,13 @@ class RateLimitMiddleware(CheckMiddleware):
                 "expected a number and a time, like 600/minute"
             ) from None
         # The asynchronous storage: the synchronous one starts a thread for its timer.
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._storage = MemoryStorage()
+        self._limiter = FixedWindowRateLimiter(self._storage)
+        self._clock_offset = _clock_offset()
 
     async def check(self, scope: Scope) -> None:
         """Count one request and reject it when the rate is exceeded."""
+        await self._follow_clock()
         client = scope["client"][0] if scope["client"] else ""
         safe = scope["method"] in SAFE_METHODS
         kind, rate = ("read", self._read_rate) if safe else ("write", self._write_rate)
@@ -51,3 +61,10 @@ class RateLimitMiddleware(CheckMiddleware):
             f"more than {rate} from one address that {kind}",
             headers={"Retry-After": str(max(1, round(reset - time.time())))},
         )
+
+    async def _follow_clock(self) -> None:
+        """Begin to count anew if the clock was set: `limits` keeps when a count ends by that clock."""
+        offset = _clock_offset()
+        if abs(offset - self._clock_offset) > MAX_CLOCK_STEP:
+            self._clock_offset = offset
+            await self._storage.reset()

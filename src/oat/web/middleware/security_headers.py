@@ -2,6 +2,8 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from oat.web.root_path import route_path
+
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -43,9 +45,10 @@ class SecurityHeadersMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        path = route_path(scope)
         # no-cache: a browser keeps the file and revalidates it by its ETag.
-        default = b"no-cache" if scope["path"].startswith("/static/") else b"no-store"
-        added = _SWAGGER_HEADERS if scope["path"] == "/docs" else _HEADERS
+        default = b"no-cache" if path.startswith("/static/") else b"no-store"
+        added = _SWAGGER_HEADERS if path == "/docs" else _HEADERS
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -14,6 +14,7 @@ from oat.web.backend import Cancelled
 from oat.web.dependencies import BackendDependency, CursorQuery
 from oat.web.openapi import AUDIT_RESPONSE, EVENTS_RESPONSE, PROBLEM_RESPONSE, file_response
 from oat.web.problems import ProblemError
+from oat.web.root_path import root_path
 
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 200
 """Fractals on a page of the list, as the default and at most: 200 are 100 KiB of JSON."""
@@ -24,6 +25,9 @@ MAX_EVENT_ID_DIGITS = 15
 IMMUTABLE = {"Cache-Control": "max-age=31536000, immutable"}
 """A task's parameters determine its image, so the content behind its URL never changes; max-age is a year, in
 seconds."""
+
+UNBUFFERED = {"X-Accel-Buffering": "no"}
+"""Has nginx pass a stream on as it comes, instead of in buffers of some kilobytes."""
 
 router = APIRouter(prefix="/v1", responses={"4XX": PROBLEM_RESPONSE, "5XX": PROBLEM_RESPONSE})
 
@@ -62,12 +66,12 @@ def list_fractals(
 
 @router.post("/fractals", status_code=HTTPStatus.CREATED)
 def create_fractals(
-    backend: BackendDependency, response: Response, request_: FractalRequest | None = None
+    backend: BackendDependency, request: Request, response: Response, request_: FractalRequest | None = None
 ) -> Fractals:
     """Create one or more fractals: record them and publish their tasks to the workers."""
     fractals = backend.create(request_ or FractalRequest())
     if len(fractals) == 1:
-        response.headers["Location"] = f"/v1/fractals/{fractals[0].uuid}"
+        response.headers["Location"] = f"{root_path(request.scope)}/v1/fractals/{fractals[0].uuid}"
     return Fractals(fractals=fractals)
 
 
@@ -132,7 +136,7 @@ def get_thumbnail(backend: BackendDependency, uuid: UUID) -> Response:
 def run_audit(backend: BackendDependency) -> StreamingResponse:
     """Compare records, images and queues, as `oat audit` does."""
     lines = (step.model_dump_json(exclude_none=True) + "\n" for step in backend.audit())
-    return StreamingResponse(lines, media_type="application/jsonl")
+    return StreamingResponse(lines, media_type="application/jsonl", headers=UNBUFFERED)
 
 
 @router.get("/statistics")
@@ -154,7 +158,7 @@ async def get_events(
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE, "too many event streams are open", headers={"Retry-After": "30"}
         )
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # nginx must not buffer the stream
+    headers = UNBUFFERED | {"Cache-Control": "no-cache"}
     stream = backend.events.subscribe(_parse_event_id(last_event_id))
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 

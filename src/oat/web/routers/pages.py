@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from oat.records import Cursor, Status
 from oat.services import MAX_COUNT, SAMPLE, FractalRequest, InvalidRequestError
 from oat.web.dependencies import BackendDependency, CursorQuery
+from oat.web.root_path import root_path
 from oat.web.templating import render
 
 PAGE_SIZE = 24
@@ -72,35 +73,35 @@ def fractal(request: Request, backend: BackendDependency, uuid: UUID) -> Respons
     """Show one fractal with its record."""
     found = backend.catalog.get(uuid)
     parameters = urlencode({name: getattr(found, name) for name in PARAMETERS})
-    return render(request, "fractal.html", fractal=found, parameters=parameters)
+    return render(request, "fractal.html", fractal=found, parameters=parameters, damage=backend.damage(found))
 
 
 @router.post("/fractals/{uuid}/delete")
-def delete(backend: BackendDependency, uuid: UUID) -> Response:
+def delete(request: Request, backend: BackendDependency, uuid: UUID) -> Response:
     """Delete a fractal and redirect to the gallery."""
     backend.delete(uuid)
-    return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"{root_path(request.scope)}/", HTTPStatus.SEE_OTHER)
 
 
 @router.post("/fractals/{uuid}/retry")
-def retry(backend: BackendDependency, uuid: UUID) -> Response:
+def retry(request: Request, backend: BackendDependency, uuid: UUID) -> Response:
     """Publish the task of a fractal again and redirect to its page."""
     backend.retry(uuid)
-    return RedirectResponse(f"/fractals/{uuid}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"{root_path(request.scope)}/fractals/{uuid}", HTTPStatus.SEE_OTHER)
 
 
 @router.post("/fractals/{uuid}/cancel")
-def cancel(backend: BackendDependency, uuid: UUID) -> Response:
+def cancel(request: Request, backend: BackendDependency, uuid: UUID) -> Response:
     """Cancel a waiting fractal and redirect to its page."""
     backend.cancel(uuid)
-    return RedirectResponse(f"/fractals/{uuid}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"{root_path(request.scope)}/fractals/{uuid}", HTTPStatus.SEE_OTHER)
 
 
 @router.post("/cancel")
-def cancel_all(backend: BackendDependency) -> Response:
+def cancel_all(request: Request, backend: BackendDependency) -> Response:
     """Cancel all waiting fractals and redirect to the cancelled ones."""
     backend.cancel_all()
-    return RedirectResponse("/?status=cancelled", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"{root_path(request.scope)}/?status=cancelled", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/create")
@@ -120,8 +121,8 @@ async def create(request: Request, backend: BackendDependency) -> Response:
     except InvalidRequestError as error:
         return _render_form(request, dict.fromkeys(FORM_DEFAULTS, "") | given, error)
     if len(fractals) == 1:
-        return RedirectResponse(f"/fractals/{fractals[0].uuid}", HTTPStatus.SEE_OTHER)
-    return RedirectResponse("/?status=all", HTTPStatus.SEE_OTHER)
+        return RedirectResponse(f"{root_path(request.scope)}/fractals/{fractals[0].uuid}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"{root_path(request.scope)}/?status=all", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/system")

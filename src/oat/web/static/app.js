@@ -1,6 +1,9 @@
 // Progressive enhancement: pages are updated by server-sent events, and the form has a map and a preview.
 "use strict";
 
+// The path prefix under which a reverse proxy has the gallery, usually empty.
+const { root } = document.body.dataset;
+
 const dash = "–";
 const number = (value) =>
   value === null ? dash
@@ -49,10 +52,10 @@ function createCard(fractal) {
   const card = document.getElementById("card").content.firstElementChild.cloneNode(true);
   const name = complex(fractal.cx, fractal.cy);
   Object.assign(card.dataset, { uuid: fractal.uuid, created: fractal.created_at, status: fractal.status });
-  card.querySelector("a").href = `/fractals/${fractal.uuid}`;
+  card.querySelector("a").href = `${root}/fractals/${fractal.uuid}`;
   card.querySelector(".picture").append(fractal.status === "done"
-    ? element("img", { src: `/v1/fractals/${fractal.uuid}/thumbnail`, alt: `Julia set of c = ${name}`, width: 320, height: 320 })
-    : element("span", { className: "state", textContent: fractal.status }));
+    ? element("img", { src: `${root}/v1/fractals/${fractal.uuid}/thumbnail`, alt: `Julia set of c = ${name}`, width: 320, height: 320 })
+    : element("span", { className: "state", textContent: fractal.status + (fractal.error ? `: ${fractal.error}` : "") }));
   card.querySelector(".c").textContent = name;
   card.querySelector(".quiet").textContent = `${fractal.width} × ${fractal.height}`
     + (fractal.duration === null ? "" : ` · ${seconds(fractal.duration)}`);
@@ -97,7 +100,7 @@ function subscribe(page) {
   };
   let source = null;
   const open = () => {
-    source = new EventSource("/v1/events");
+    source = new EventSource(`${root}/v1/events`);
     source.addEventListener("open", () => showState("live", false));
     source.addEventListener("error", () => showState("reconnecting", true));
     source.addEventListener("trouble", (event) => showState(event.data, true));
@@ -263,6 +266,6 @@ addEventListener("DOMContentLoaded", () => {
   if (page) subscribe(page);
   if (map) setUpForm(map);
   if (document.getElementById("swagger")) {
-    SwaggerUIBundle({ url: "/v1/openapi.json", dom_id: "#swagger", deepLinking: true });
+    SwaggerUIBundle({ url: `${root}/v1/openapi.json`, dom_id: "#swagger", deepLinking: true });
   }
 });

@@ -1,0 +1,64 @@
+"""The entry points of the programs: they handle signals before they load the rest, which takes a second."""
+
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+SERVICES = frozenset({"producer", "worker", "tracker", "web"})
+"""Commands that run until they are stopped, and end with 0 then."""
+
+INTERRUPTED, TERMINATED = 130, 143
+"""The statuses of a program that SIGINT or SIGTERM ended before its work was done, as shells have them."""
+
+
+def main() -> NoReturn:
+    """Run `oat`."""
+    command = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "")
+    if command in SERVICES:
+        _service_main()
+    _end_on_signals(INTERRUPTED, INTERRUPTED if command == "run" else TERMINATED)
+    from oat.commands.cli import main as run  # noqa: PLC0415 (what takes a second)
+
+    if command != "run":  # from here on there is work to be interrupted
+        _handle(signal.SIGINT, signal.default_int_handler)
+        _handle(signal.SIGTERM, signal.SIG_DFL)
+    run()
+
+
+def producer_main() -> NoReturn:
+    """Run `oat-producer`."""
+    _service_main("producer")
+
+
+def worker_main() -> NoReturn:
+    """Run `oat-worker`."""
+    _service_main("worker")
+
+
+def tracker_main() -> NoReturn:
+    """Run `oat-tracker`."""
+    _service_main("tracker")
+
+
+def _service_main(name: str = "") -> NoReturn:
+    _end_on_signals(0, 0)
+    from oat.commands import cli  # noqa: PLC0415 (as above)
+
+    if name:
+        cli.service_main(name)
+    cli.main()
+
+
+def _end_on_signals(interrupted: int, terminated: int) -> None:
+    """End the process on SIGINT and SIGTERM with these statuses: nothing has begun yet that could be lost.
+
+    Services, and `oat run`, install handlers of their own later (`process.signals`).
+    """
+    _handle(signal.SIGINT, lambda *_: os._exit(interrupted))
+    _handle(signal.SIGTERM, lambda *_: os._exit(terminated))
+
+
+def _handle(number: signal.Signals, handler: Any) -> None:
+    if signal.getsignal(number) != signal.SIG_IGN:
+        signal.signal(number, handler)

@@ -1,0 +1,73 @@
+"""Mutants: faults that are planted into a copy of the sources, one by one, to see that a test catches each."""
+
+import shutil
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = next(parent for parent in Path(__file__).parents if (parent / "Makefile").exists())
+
+MUTANTS = ROOT / "tests" / "mutants" / "mutants.toml"
+
+IGNORED = shutil.ignore_patterns(".*", "__pycache__", "_build", "*.egg-info")
+"""What no copy needs: git's folder, .venv, caches."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A line of the source, without its indentation, and what replaces it."""
+
+    line: str
+    becomes: str
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A fault, the rule that it breaks, and the test that catches it."""
+
+    rule: str
+    module: Path
+    """Below the root."""
+    changes: tuple[Change, ...]
+    test: str
+    after: str = ""
+    """Lines before the first that begins with this are left alone."""
+
+    def plant(self, source: str) -> str:
+        """Return the text of the module with the fault.
+
+        Raises:
+            ValueError: a line is not there, or more than once.
+        """
+        lines = source.splitlines()
+        first = next((n for n, line in enumerate(lines) if line.startswith(self.after)), len(lines))
+        for change in self.changes:
+            found = [n for n in range(first, len(lines)) if lines[n].strip() == change.line]
+            if len(found) != 1 and not (self.after and found):
+                raise ValueError(f"{self.module} has {len(found)} times the line: {change.line}")
+            indentation = lines[found[0]][: -len(lines[found[0]].lstrip())]
+            lines[found[0]] = "\n".join(indentation + line for line in change.becomes.splitlines())
+        return "\n".join(lines) + "\n"
+
+
+def load() -> list[Mutant]:
+    """Return the mutants of `mutants.toml`."""
+    return [
+        Mutant(
+            rule=entry["rule"],
+            module=Path("src/oat", entry["module"]),
+            changes=tuple(Change(line.strip(), becomes) for line, becomes in entry["changes"]),
+            test=f"tests/{entry['test']}",
+            after=entry.get("after", ""),
+        )
+        for entry in tomllib.loads(MUTANTS.read_text())["mutant"]
+    ]
+
+
+def copy_tree(source: Path, folder: Path, mutant: Mutant | None = None) -> Path:
+    """Copy the sources and tests from `source` to `folder`, with the fault of `mutant`; return `folder`."""
+    shutil.copytree(source, folder, ignore=IGNORED, symlinks=True)
+    if mutant:
+        module = folder / mutant.module
+        module.write_text(mutant.plant(module.read_text()))
+    return folder

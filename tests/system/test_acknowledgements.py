@@ -1,0 +1,89 @@
+"""Who acknowledges when: with resending off, since it would make good what is acknowledged too early."""
+
+import json
+
+import pytest
+
+from helpers.slow_tasks import slow
+from helpers.waiting import wait_until
+from oat.services.worker import MAX_REDELIVERIES
+
+
+@pytest.fixture
+def settings():
+    """Nothing is published a second time."""
+    return {"OAT_LEASE": "86400", "OAT_RESEND_AFTER": "86400"}
+
+
+def assert_redelivered(system, queue):
+    """Who had the one message of `queue` has been killed, and the broker gives it to the next one."""
+    wait_until(lambda: system.queued(queue) == 1, f"the message is in {queue} again", timeout=60)
+
+
+@pytest.mark.parametrize("what", ["result", "dead letter"])
+def test_a_task_is_acknowledged_only_when_what_became_of_it_is_confirmed(on_servers, proxies, what):
+    """The broker has what the worker sent, but the worker does not know: its confirm is held back."""
+    if what == "result":
+        on_servers.produce(1)
+        sign, queue = b'"checksum"', "results"
+    else:
+        on_servers.push("tasks", [b"no task"])
+        sign, queue = b"no valid task", "dead-letters"
+    proxy = proxies["broker"]
+    proxy.flow(trap=sign)
+    worker = on_servers.start("oat-worker")
+    assert proxy.trapped.wait(60)
+    proxy.flow_up()
+    # An acknowledgement that is sent with it arrives with it.
+    wait_until(lambda: on_servers.queued(queue) == 1, f"a message in {queue}")
+    on_servers.kill(worker)
+    assert_redelivered(on_servers, "tasks")
+
+
+def test_a_task_is_unacknowledged_while_its_image_cannot_be_stored(on_servers):
+    worker = on_servers.start("oat-worker")
+    wait_until(on_servers.images.exists, "the worker")
+    on_servers.images.rename(on_servers.images.with_name("away"))
+    on_servers.produce(1)
+    wait_until(lambda: "trying again" in worker.log.read_text(), "an attempt")
+    on_servers.kill(worker)
+    assert on_servers.queued("results") == 0
+    assert_redelivered(on_servers, "tasks")
+
+
+def test_a_result_is_acknowledged_only_when_it_is_committed(on_servers, proxies):
+    on_servers.produce(1)
+    worker = on_servers.start("oat-worker")
+    wait_until(lambda: on_servers.queued("results") == 1, "the result")
+    on_servers.stop(worker)
+    proxies["database"].flow(trap=b"UPDATE fractals")
+    tracker = on_servers.start("oat-tracker")
+    assert proxies["database"].trapped.wait(60)
+    on_servers.kill(tracker)
+    assert on_servers.counts() == {"waiting": 1}
+    assert_redelivered(on_servers, "results")
+
+
+def test_a_worker_that_is_stopped_sends_the_result_of_the_image_in_flight(on_servers):
+    image = slow(3)
+    on_servers.send([image])
+    worker = on_servers.start("oat-worker")
+    wait_until(lambda: f"processing task {image.uuid}" in worker.log.read_text(), "the image in flight")
+    on_servers.stop(worker)
+    assert on_servers.queued("results") == 1
+    assert on_servers.queued("tasks") == 0
+
+
+def test_a_task_that_was_redelivered_too_often_has_failed(on_servers):
+    on_servers.produce(1)
+    with on_servers.amqp() as connection:
+        channel = connection.channel()
+        for _ in range(MAX_REDELIVERIES):
+            message = wait_until(lambda: channel.basic_get("tasks"), "the task")
+            channel.basic_reject(message.delivery_tag, requeue=True)
+    on_servers.start("oat-worker")
+    wait_until(lambda: on_servers.queued("results") == 1, "the result")
+    with on_servers.amqp() as connection:
+        result = json.loads(connection.channel().basic_get("results").body)
+    assert "workers died of it" in result.get("error", "")
+    assert len(on_servers.dead_letters()) == 1

@@ -1,0 +1,105 @@
+"""Hosts whose clocks are wrong: nothing is lost, and nothing is sent again that is not lost."""
+
+import contextlib
+import json
+
+import httpx
+import pytest
+
+from helpers.clocks import clock, clock_in
+from helpers.marks import embedded_and_servers
+from helpers.waiting import wait_until
+
+
+@pytest.fixture
+def settings():
+    return {"OAT_RESEND_AFTER": "3", "OAT_LEASE": "3"}
+
+
+@contextlib.contextmanager
+def wrong(system, variables):
+    """Processes that are started in here have a wrong clock."""
+    system.environment |= variables
+    try:
+        yield
+    finally:
+        for name in variables:
+            del system.environment[name]
+
+
+def lose_tasks(system):
+    if system.broker_url is None:
+        for file in system.broker_folder.glob("tasks/[!.]*.json"):
+            file.unlink()
+        return
+    with system.amqp() as connection:
+        connection.channel().queue_purge("tasks")
+
+
+def problems(system):
+    return json.loads(system.call("oat", "audit", "--json").stdout)["problems"]
+
+
+def test_tasks_of_a_clock_that_was_a_year_ahead_are_sent_again_when_they_are_lost(system, wrong_clocks):
+    with wrong(system, clock("+1y")):
+        system.produce(10)
+    lose_tasks(system)
+    on_sqlite = system.database_url.startswith("sqlite")
+    if on_sqlite:
+        assert problems(system) == {"IN_FUTURE": 10}
+    tracker, _ = system.start("oat-tracker"), system.start("oat-worker")
+    system.wait_for(10)
+    assert ("were in the future" in tracker.log.read_text()) == on_sqlite
+    assert {record["attempts"] for record in system.records()} == {2}
+    assert system.finish() == 10
+
+
+def test_tasks_of_a_killed_producer_whose_clock_was_a_year_ahead_are_published(system, wrong_clocks, tmp_path):
+    system.produce(1)
+    with system.engine.begin() as connection:  # as such a producer leaves them
+        for table, column in (("fractals", "created_at"), ("fractals", "sent_at")):
+            connection.exec_driver_sql(f"UPDATE {table} SET {column} = '2099-01-01 00:00:00.000000'")
+        [uuid] = connection.exec_driver_sql("SELECT uuid FROM fractals").scalars()
+        connection.exec_driver_sql(f"INSERT INTO outbox VALUES ('{uuid}', '2099-01-01 00:00:00.000000')")
+    lose_tasks(system)
+    assert problems(system) == {"IN_FUTURE": 1}
+    system.start("oat-tracker")
+    system.start("oat-worker")
+    system.wait_for(1)
+    assert system.finish() == 1
+
+
+@embedded_and_servers
+def test_hosts_whose_clocks_differ_by_minutes_send_nothing_twice(system, wrong_clocks):
+    system.environment |= {"OAT_RESEND_AFTER": "60", "OAT_LEASE": "60"}
+    with wrong(system, clock("-2m")):
+        system.start("oat-worker")
+    with wrong(system, clock("+2m")):
+        system.produce(50)
+    services = [system.start("oat-tracker")]
+    with wrong(system, clock("-3m") if system.broker_url else clock("+0s")):
+        services.append(system.start("oat-tracker"))
+        url = system.gallery()
+        assert httpx.post(f"{url}/v1/fractals", json={"count": 50, "width": 16, "height": 16}).is_success
+    system.wait_for(100)
+    assert {record["attempts"] for record in system.records()} == {1}
+    for service in services:
+        assert "overdue" not in service.log.read_text()
+    assert system.finish() == 100
+
+
+@embedded_and_servers
+def test_a_clock_that_is_set_while_all_services_run(system, wrong_clocks, tmp_path):
+    file = tmp_path / "offset"
+    file.write_text("+0")
+    with wrong(system, clock_in(file)):
+        url = system.gallery()
+        services = system.start_services()
+        for offset in ("+1h", "-1h", "+1y", "+0"):
+            done = system.counts().get("done", 0)
+            file.write_text(offset)
+            wait_until(lambda before=done: system.counts().get("done", 0) > before + 40, f"work at {offset}")
+            for path in ("/", "/v1/statistics", "/v1/fractals"):
+                assert httpx.get(f"{url}{path}").is_success
+        system.stop(services["oat-producer"])
+        system.finish()

@@ -1,0 +1,88 @@
+"""The tables of error codes, and SQLite's errors: how each is told apart by its code."""
+
+import sqlite3
+import threading
+
+import psycopg
+import pymysql.constants.CR
+import pymysql.constants.ER
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from oat.records.engine import make_engine
+from oat.records.error_codes import MYSQL, POSTGRESQL, SQLITE, ErrorKind
+from oat.records.errors import error_kind
+from oat.records.transactions import DatabaseError, Transactions
+
+
+def test_the_names_in_the_tables_are_those_of_the_drivers():
+    assert {code: psycopg.errors.lookup(code).__name__ for code in POSTGRESQL} == {
+        code: name for code, (name, _) in POSTGRESQL.items()
+    }
+    assert {code: getattr(sqlite3, name) for code, (name, _) in SQLITE.items()} == {code: code for code in SQLITE}
+    known = {**vars(pymysql.constants.ER), **vars(pymysql.constants.CR)}
+    named = {code: name for code, (name, _) in MYSQL.items() if name in known}
+    assert {code: known[name] for code, name in named.items()} == {code: code for code in named}
+    assert not [code for code in MYSQL if code in known.values() and code not in named]
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'oat.db'}"
+
+
+def the_error(url, *statements):
+    """The error of the last of `statements`, each in a transaction of its own."""
+    engine = make_engine(url)
+    try:
+        for statement in statements:
+            with engine.begin() as connection:
+                connection.exec_driver_sql(statement)
+    except DBAPIError as error:
+        return error
+    finally:
+        engine.dispose()
+    raise AssertionError("no error")
+
+
+def test_a_locked_sqlite_database_is_waited_for(url, monkeypatch):
+    monkeypatch.setattr("oat.records.engine.READ_TIMEOUT", 0)
+    engine = make_engine(url)
+    with engine.begin():
+        assert error_kind(the_error(url, "SELECT 1")) == ErrorKind.TRANSIENT
+    engine.dispose()
+
+
+def test_a_full_sqlite_database_is_waited_for(url):
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x)")
+        connection.exec_driver_sql("PRAGMA max_page_count = 10")
+        with pytest.raises(DBAPIError) as raised:
+            connection.exec_driver_sql("INSERT INTO t VALUES (zeroblob(100000))")
+    engine.dispose()
+    assert error_kind(raised.value) == ErrorKind.TRANSIENT
+
+
+@pytest.mark.parametrize("content", [b"no database" * 100, b"SQLite format 3\0" + bytes(5000)])
+def test_a_file_that_is_no_sqlite_database_is_refused(tmp_path, url, content):
+    (tmp_path / "oat.db").write_bytes(content)
+    with pytest.raises(DatabaseError, match="refuses"):
+        Transactions(url, threading.Event())._read(
+            lambda connection: connection.execute(sa.text("SELECT 1 FROM x"))
+        )
+
+
+def test_a_sqlite_file_that_cannot_be_opened_is_refused(tmp_path, url):
+    (tmp_path / "oat.db").mkdir()
+    with pytest.raises(DatabaseError, match="refuses"):
+        Transactions(url, threading.Event())._read(lambda _: None)
+
+
+def test_wrong_sql_is_a_bug(url):
+    assert error_kind(the_error(url, "SELEKT 1")) == ErrorKind.BUG
+    assert error_kind(the_error(url, "SELECT * FROM nothing")) == ErrorKind.BUG
+    assert (
+        error_kind(the_error(url, "CREATE TABLE t (x UNIQUE)", *["INSERT INTO t VALUES (1)"] * 2)) == ErrorKind.BUG
+    )
