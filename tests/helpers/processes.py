@@ -33,6 +33,8 @@ class Processes:
         self.environment |= {"OAT_BROKER_URL": broker_url} if broker_url else {}
         self.environment |= {"OAT_DATABASE_URL": database_url} if database_url else {}
         self.environment |= settings | {"PYTHONFAULTHANDLER": "1"}
+        self.prefix = []
+        """The words before each command."""
         self.processes = []
 
     def __enter__(self):
@@ -50,7 +52,7 @@ class Processes:
         log = self.folder / f"{command}-{uuid4().hex[:4]}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [BIN / command, *map(str, arguments)],
+                [*self.prefix, BIN / command, *map(str, arguments)],
                 env=self.environment,
                 stdout=file,
                 stderr=file,
@@ -76,7 +78,7 @@ class Processes:
     def call(self, command, *arguments):
         """Run a command to its end."""
         return subprocess.run(
-            [BIN / command, *map(str, arguments)],
+            [*self.prefix, BIN / command, *map(str, arguments)],
             env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 

@@ -101,9 +101,12 @@ class RabbitMQ(Server):
         return "living nodes" not in done.stdout + done.stderr  # it takes a moment to hear of a killed one
 
     def control(self, *command):
-        """rabbitmqctl."""
+        """Run rabbitmqctl; return what it prints."""
         program = self.BIN.with_name("rabbitmqctl")
-        subprocess.run([program, *command], env=self.environment, check=True, capture_output=True, timeout=180)
+        done = subprocess.run(
+            [program, *command], env=self.environment, check=True, capture_output=True, text=True, timeout=180
+        )
+        return done.stdout
 
     def forget(self):
         """Lose everything, as a node does that is reset; only while it is stopped."""

@@ -72,7 +72,7 @@ class System(Processes):
         stopping = threading.Event()
         database = Database(self.database_url, stopping)
         broker = Broker(Settings(broker_url=self.broker_url or f"filesystem://{self.broker_folder}"), stopping)
-        broker.serve(lambda: outbox.publish_tasks(tasks, database, broker))
+        broker.serve(lambda: outbox.publish_tasks(list(tasks), database, broker))
         database.close()
 
     def amqp(self):
@@ -133,6 +133,11 @@ class System(Processes):
     def outbox(self):
         with self.engine.connect() as connection:
             return connection.execute(sa.text("SELECT COUNT(*) FROM outbox")).scalar()
+
+    def unpublished(self):
+        """The UUIDs in the outbox."""
+        with self.engine.connect() as connection:
+            return set(connection.execute(sa.text("SELECT uuid FROM outbox")).scalars())
 
     def counts(self):
         """How many records there are in each state."""
@@ -196,6 +201,10 @@ class System(Processes):
         assert report["problems"] == ({"ORPHANED_IMAGE": orphaned} if orphaned else {}), report
         assert report["queues"] == {"tasks": 0, "results": 0, "dead-letters": dead}
         assert audited.returncode == bool(orphaned), audited.stderr
+
+    def report(self):
+        """What `oat audit` finds."""
+        return json.loads(self.call("oat", "audit", "--json").stdout)
 
 
 def drain(channel, queue):

@@ -27,7 +27,7 @@ from oat.messaging.connection import (
     ConnectionLostError,
     connect,
 )
-from oat.messaging.deliveries import Acknowledgements, Delivery
+from oat.messaging.deliveries import Acknowledgements, Delivery, count_redeliveries
 from oat.messaging.queues import declare, supports_quorum_queues
 from oat.messaging.self_pipe import SelfPipe
 from oat.process import exponential_backoff
@@ -126,12 +126,11 @@ class Broker:
         self._channel.basic_qos(0, prefetch, False)
 
         def deliver(message: Any) -> None:
+            tag, redelivered = message.delivery_tag, message.delivery_info.get("redelivered", False)
             if self._is_rabbitmq:
-                self._acknowledgements.delivered(message.delivery_tag)
+                self._acknowledgements.delivered(tag)
             headers = message.headers or {}
-            count = headers.get("x-delivery-count")
-            redeliveries = count if isinstance(count, int) else 0
-            delivery = Delivery(message.body, message.delivery_tag, redeliveries, queue, headers)
+            delivery = Delivery(message.body, tag, count_redeliveries(headers), redelivered, queue, headers)
             self._received.append(partial(on_message, delivery))
 
         # A new tag each time: quorum queues of RabbitMQ 3.10 mistake one that is used again for the cancelled one.
@@ -168,18 +167,19 @@ class Broker:
         self._confirms.published(on_confirm)
         self._channel.publish(exchange, body)
 
-    def publish_all(self, exchange: str, bodies: Iterable[bytes]) -> None:
-        """Publish `bodies` to `exchange` and wait until the broker has confirmed all of them."""
+    def publish_all(
+        self, exchange: str, bodies: Iterable[bytes], on_confirm: Callable[[bytes], None] = lambda _: None
+    ) -> None:
+        """Publish `bodies` to `exchange`, call `on_confirm` for each that is stored, and wait for all of them."""
         for body in bodies:
-            self.publish(exchange, body, lambda: None)
+            self.publish(exchange, body, partial(on_confirm, body))
         self.wait_for_all_confirms()
 
     def publish_raw(
         self, exchange: str, body: bytes | str, headers: Mapping[str, Any], on_confirm: Callable[[], None]
     ) -> None:
         """Publish `body`, whatever was received, to `exchange`, with `headers`."""
-        encoding = "utf-8" if isinstance(body, str) else "binary"
-        kind = None, "application/json", encoding
+        kind = None, "application/json", "utf-8" if isinstance(body, str) else "binary"
         message = self._channel.prepare_message(body, *kind, dict(headers), {"delivery_mode": 2})
         self._confirms.published(on_confirm)
         self._channel.basic_publish(message, exchange=exchange, routing_key=exchange, mandatory=True)

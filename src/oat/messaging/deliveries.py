@@ -18,11 +18,19 @@ class Delivery:
     """The broker's name for this delivery: an integer of RabbitMQ, a string of the embedded broker."""
     redeliveries: int = 0
     """How often a quorum queue has delivered the message before, without an `ack`; always 0 elsewhere."""
+    redelivered: bool = False
+    """Whether RabbitMQ has delivered the message before, to whomever; always False with the embedded broker."""
     queue: str = ""
     """The queue that it comes from."""
     headers: Mapping[str, Any] = field(default_factory=dict)
     received_at: float = field(default_factory=time.monotonic)
     """When it was received, in seconds of the monotonic clock."""
+
+
+def count_redeliveries(headers: Mapping[str, Any]) -> int:
+    """Return how often a quorum queue says in `headers` that it has delivered the message before."""
+    count = headers.get("x-delivery-count")
+    return count if isinstance(count, int) else 0
 
 
 Choose = Callable[[Sequence[Delivery]], Sequence[str | None]]

@@ -5,13 +5,12 @@ connection is lost is finished, its result is published on the next connection, 
 attached to it. Plain rules, without I/O.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
 
 from oat.messages import Result, Task
 from oat.messaging import Delivery
+from oat.services.recent import Recent
 
 MAX_REDELIVERIES = 50
 """Redeliveries of a task after which it is dead-lettered, unless this worker has survived one: it is likely what
@@ -20,30 +19,6 @@ kills the workers. Below the limit of the quorum queue, which would dead-letter 
 REPUBLISH_AFTER = 25
 """Redeliveries of a task after which a worker that has survived one publishes it again, and so sets their count
 back: well below `MAX_REDELIVERIES`, as other workers cannot tell lost connections from killed workers."""
-
-_ValueT = TypeVar("_ValueT")
-
-
-class Recent(Generic[_ValueT]):
-    """The values of the last `capacity` keys that were added."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._values: OrderedDict[bytes | str, _ValueT] = OrderedDict()
-
-    def add(self, key: bytes | str, value: _ValueT) -> None:
-        """Remember `value`, and forget the oldest one if there are too many."""
-        self._values[key] = value
-        self._values.move_to_end(key)
-        if len(self._values) > self._capacity:
-            self._values.popitem(last=False)
-
-    def get(self, key: bytes | str) -> _ValueT | None:
-        """Return the value of `key`, None if it is forgotten; may be called from any thread."""
-        return self._values.get(key)
-
-    def __contains__(self, key: bytes | str) -> bool:
-        return key in self._values
 
 
 @dataclass(eq=False, slots=True)

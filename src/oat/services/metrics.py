@@ -41,6 +41,8 @@ def serve_metrics(settings: Settings) -> None:
     host, port = settings.metrics_host, settings.metrics_port
     try:
         start_http_server(port, host)
+    except UnicodeError:
+        raise SettingsError(f"metrics cannot be served on {host}, port {port}: this is no host") from None
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
             raise SettingsError(f"metrics cannot be served on {host}, port {port}: {error.strerror}") from error

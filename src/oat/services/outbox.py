@@ -7,7 +7,6 @@ changes nothing, and is never lost.
 """
 
 import logging
-from collections.abc import Sequence
 
 from oat.messages import Task
 from oat.messaging import TASKS, Broker
@@ -16,10 +15,21 @@ from oat.records import Database
 log = logging.getLogger(__name__)
 
 
-def publish_tasks(tasks: Sequence[Task], database: Database, broker: Broker) -> None:
-    """Publish recorded `tasks`, wait for all publisher confirms together, and mark the tasks as published."""
-    broker.publish_all(TASKS, (task.to_json() for task in tasks))
-    database.mark_published(task.uuid for task in tasks)
+def publish_tasks(tasks: list[Task], database: Database, broker: Broker) -> None:
+    """Publish recorded `tasks`, and wait for all publisher confirms together.
+
+    A task that is confirmed is marked as published and removed from `tasks`: when the connection is lost, the
+    others are left, to be published on the next one.
+    """
+    bodies = {task.to_json(): task.uuid for task in tasks}
+    confirmed: list[bytes] = []
+    try:
+        broker.publish_all(TASKS, bodies, confirmed.append)
+    finally:
+        if confirmed:
+            published = {bodies[body] for body in confirmed}
+            database.mark_published(published)
+            tasks[:] = [task for task in tasks if task.uuid not in published]
 
 
 def publish_overdue(lease: float, database: Database, broker: Broker) -> None:
@@ -29,7 +39,7 @@ def publish_overdue(lease: float, database: Database, broker: Broker) -> None:
     """
     count = 0
     while not broker.stopping.is_set() and (overdue := database.overdue_tasks(lease)):
-        publish_tasks(overdue, database, broker)
         count += len(overdue)
+        publish_tasks(overdue, database, broker)
     if count:
         log.info("published %d overdue task(s)", count)

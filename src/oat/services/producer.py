@@ -52,7 +52,7 @@ class Producer(RecordingService):
         self.produced: list[UUID] = []
         """The tasks of the present set that are recorded."""
         self._left = 0
-        """Tasks of the present set that are still to be published."""
+        """Tasks of the present set that are still to be recorded."""
         self._unpublished: list[Task] = []
         self._queued_before = 0
         """Tasks of others that are still to be moved behind the present set."""
@@ -61,17 +61,14 @@ class Producer(RecordingService):
     def _session(self) -> None:
         notify_ready()
         while not self.stopping.is_set():
-            if (
-                not self._left and not self._queued_before
-            ):  # otherwise the connection was lost in the middle of a set
+            # Otherwise the connection was lost in the middle of a set.
+            if not (self._left or self._unpublished or self._queued_before):
                 self._begin_set()
-            while self._left and not self.stopping.is_set():
+            while (self._left or self._unpublished) and not self.stopping.is_set():
                 if not self._unpublished:
                     self._record(min(self._left, MAX_BATCH, max(MIN_BATCH, len(self.produced))))
                 outbox.publish_tasks(self._unpublished, self.database, self.broker)
-                self._left -= len(self._unpublished)
-                self._unpublished = []
-            if not self._left:
+            if not (self._left or self._unpublished):
                 move_to_tail(self.broker, TASKS, self._queued_before)
                 self._queued_before = 0
                 self.published.set()
@@ -94,6 +91,7 @@ class Producer(RecordingService):
         metrics.PRODUCED.inc(count)
         self.produced += [task.uuid for task in tasks]
         self._unpublished = tasks
+        self._left -= count
 
     def _sleep(self) -> None:
         pause = self._rng.uniform(*self.ranges.pause)

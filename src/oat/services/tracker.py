@@ -8,6 +8,7 @@ from oat.messages import InvalidMessageError, Result, parse_result
 from oat.messaging import RESULTS, TASKS, Delivery
 from oat.process import notify_ready
 from oat.services import metrics, outbox
+from oat.services.recent import Recent
 from oat.services.recording_service import RecordingService
 from oat.settings import Settings
 
@@ -65,6 +66,8 @@ class Tracker(RecordingService):
         self._received: list[_Received] = []
         self._orphaned: list[_Received] = []
         """Results without a record, to be tried again."""
+        self._applied: Recent[None] = Recent(2 * PREFETCH)
+        """Results whose acknowledgement may have been lost with a connection."""
         self._retry_due = 0.0
         self._applied_at = 0.0
         self._reconcile_due = 0.0
@@ -83,6 +86,9 @@ class Tracker(RecordingService):
         self.broker.wait_for_confirms()
 
     def _take(self, delivery: Delivery) -> None:
+        if delivery.redelivered and delivery.body in self._applied:
+            self.broker.ack(delivery)
+            return
         try:
             result = parse_result(delivery.body)
         except InvalidMessageError as error:
@@ -106,6 +112,7 @@ class Tracker(RecordingService):
         for each in batch:
             if each.result.uuid not in unknown:
                 _report(each.result)
+                self._applied.add(each.delivery.body, None)
                 self.broker.ack(each.delivery)
             elif (attempts := each.attempts + 1) < MAX_ATTEMPTS:
                 self._orphaned.append(_Received(each.delivery, each.result, attempts))

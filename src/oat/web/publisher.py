@@ -42,6 +42,8 @@ class Publisher(RecordingService):
         self._pending: deque[Task] = deque(maxlen=MAX_PENDING)
         self._removals: deque[Future[int]] = deque()
         """Requests to remove the messages of cancelled tasks."""
+        self._batch: list[Task] = []
+        """Tasks that the thread has taken and not published yet."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self.queues: Mapping[str, int] | None = None
@@ -79,19 +81,21 @@ class Publisher(RecordingService):
     def stop(self, timeout: float = 5.0) -> None:
         """Do what is pending, for `timeout` seconds at most, and end the thread."""
         deadline = time.monotonic() + timeout
-        while (self._pending or self._removals) and self._thread.is_alive() and time.monotonic() < deadline:
+        while self._is_busy() and self._thread.is_alive() and time.monotonic() < deadline:
             self._ended.wait(0.01)
         super().stop()
         self._thread.join(max(0.1, deadline - time.monotonic()))
-        if self._pending:
+        if unpublished := len(self._pending) + len(self._batch):
             log.warning(
-                "%d task(s) are recorded and still to be sent, by any process that reaches the broker",
-                len(self._pending),
+                "%d task(s) are recorded and still to be sent, by any process that reaches the broker", unpublished
             )
         if self._removals:
             log.warning(
                 "messages of cancelled tasks are still in their queue; cancel again when the broker is reachable"
             )
+
+    def _is_busy(self) -> bool:
+        return bool(self._pending or self._batch or self._removals)
 
     def _run(self) -> None:
         try:
@@ -124,12 +128,12 @@ class Publisher(RecordingService):
             self.queues = None
 
     def _publish_pending(self) -> None:
-        while self._pending:
-            # Removed only when they are published: the connection may be lost before.
-            batch = [self._pending[index] for index in range(min(BATCH_SIZE, len(self._pending)))]
-            publish_tasks(batch, self.database, self.broker)
-            for _ in batch:
-                self._pending.popleft()
+        while self._batch or self._pending:
+            # Those taken before come first; they are left when the connection was lost in the meantime.
+            while self._pending and len(self._batch) < BATCH_SIZE:
+                self._batch.append(self._pending[0])
+                self._pending.popleft()  # not before, or `stop` would see neither
+            publish_tasks(self._batch, self.database, self.broker)
 
     def _remove_cancelled(self) -> None:
         if requests := list(self._removals):

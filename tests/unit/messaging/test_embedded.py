@@ -90,7 +90,7 @@ def test_partial_files_of_a_killed_process_are_removed(tmp_path):
     name = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     (tmp_path / TASKS / name).touch()
     with embedded.connection(str(tmp_path)) as connection:
-        connection.channel()
+        connection.channel().queue_declare(TASKS)
     assert [file.suffix for file in (tmp_path / TASKS).iterdir()] == [".json"]
 
 

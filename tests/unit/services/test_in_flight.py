@@ -12,7 +12,7 @@ RESULT = Result(uuid=TASK.uuid, duration=1.0, checksum="0" * 64, size=1)
 
 
 def delivery(tag=1, redeliveries=0, received_at=0.0, body="a task"):
-    return Delivery(body, tag, redeliveries, received_at)
+    return Delivery(body, tag, redeliveries, received_at=received_at)
 
 
 def test_a_task_delivered_twice_is_begun_once_and_both_are_acknowledged():
