@@ -8,7 +8,7 @@ from oat.messaging.broker import FLUSH_INTERVAL, Broker
 from oat.messaging.connection import BrokerError
 from oat.messaging.deliveries import Choose, Delivery
 from oat.messaging.queues import DEAD_LETTERS, QUEUES, RESULTS, TASKS
-from oat.messaging.sift import move_to_tail, sift
+from oat.messaging.sifting import move_to_tail, sift
 
 __all__ = [
     "DEAD_LETTERS",

@@ -135,12 +135,14 @@ class Channel(filesystem.Channel):
                     )
                     self.basic_publish(moved, target, target)  # type: ignore[no-untyped-call]  # as above
             self.flush()
-            rest = self._write(queue, kept, int(name.partition("-")[0])) if kept else None
+            rest = dict([_file(kept, int(name.partition("-")[0]))] if kept else [])
+            if rest:
+                self._queues[queue].write(rest)
             try:
-                os.unlink(path)  # noqa: PTH108 (as above)
+                os.unlink(path)  # noqa: PTH108 (as below)
             except FileNotFoundError:  # a consumer has got all of them meanwhile
-                if rest:
-                    Path(self._folder, queue, rest).unlink(missing_ok=True)
+                for copy in rest:
+                    Path(self._folder, queue, copy).unlink(missing_ok=True)
 
     def move_to_tail(self, queue: str, count: int) -> None:
         """Move the first `count` messages of `queue`, or some more, to its end: their files get later names."""
