@@ -2,7 +2,7 @@
 
 import unit.messaging.test_sift as unit
 from oat.messaging import TASKS, sift
-from oat.services.worker import MAX_REDELIVERIES
+from oat.services.in_flight import MAX_REDELIVERIES
 from unit.messaging.test_sift import *  # noqa: F403 (whichever there are)
 
 
