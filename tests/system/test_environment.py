@@ -125,6 +125,6 @@ def test_places_that_cannot_be(tmp_path):
         system.environment["XDG_DATA_HOME"] = "relative"
         assert "XDG_DATA_HOME" in one_line(shell(system, "oat run --tasks 1"), 2)
         assert "Traceback" in shell(system, "oat list --debug").stderr.decode()
-        system.environment["OAT_MAX_PIXELS"] = "abc"
+        system.environment |= {"OAT_MAX_PIXELS": "abc", "XDG_DATA_HOME": str(tmp_path / "data")}
         assert "OAT_MAX_PIXELS" in one_line(shell(system, "oat list"), 2)
         assert list(tmp_path.iterdir()) == []

@@ -125,7 +125,10 @@ def _with_debug(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapped(debug: bool = False, **given: object) -> None:
-        command(**given)
+        try:
+            command(**given)
+        except BrokenPipeError as error:
+            raise errors.PipeClosedError from error  # Typer would end with 1
 
     signature = inspect.signature(command)
     vars(wrapped)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), DEBUG])

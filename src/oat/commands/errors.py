@@ -53,12 +53,16 @@ REMEDIES = {
 """What helps against an error of the operating system."""
 
 
+class PipeClosedError(Exception):
+    """Nobody reads the output any more."""
+
+
 def report(error: BaseException, debug: bool) -> int:
     """Print `error` as one line to standard error, with its traceback if `debug`, and return the exit status."""
     logging.shutdown()  # the log lines before the error are written before it
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return INTERRUPTED
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError | PipeClosedError):
         return PIPE_CLOSED
     if debug:
         print_error(redact("".join(traceback.format_exception(error))).rstrip())
