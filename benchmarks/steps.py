@@ -62,10 +62,10 @@ class Worker(worker.Worker):
         completed("wait", parse_task(delivery.body, self.settings.limits).uuid)
         super()._take(delivery)
 
-    def _process(self, task: Any) -> Any:
-        completed("consume", task.uuid)
-        result = super()._process(task)
-        completed("write", task.uuid)
+    def _process(self, work: Any) -> Any:
+        completed("consume", work.task.uuid)
+        result = super()._process(work)
+        completed("write", work.task.uuid)
         return result
 
 

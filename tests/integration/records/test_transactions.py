@@ -10,9 +10,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from helpers.tasks import some_tasks
 from helpers.waiting import wait_until
 from oat.messages import Result
+from oat.records.clock import utc_now
 from oat.records.database import Database
 from oat.records.reconcile import MAX_ATTEMPTS
-from oat.records.schema import fractals, outbox, utc_now
+from oat.records.schema import fractals, outbox
 from oat.records.states import Status
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
