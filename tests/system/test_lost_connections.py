@@ -15,7 +15,7 @@ def renderings(process, task):
 @pytest.mark.parametrize("threads", [1, 3])
 def test_an_image_that_outlasts_its_connection_is_rendered_once(on_servers, rabbitmq, threads):
     """RabbitMQ closes all connections while the worker stands still, with an image on each of its threads."""
-    tasks = [slow(4) for _ in range(threads)]
+    tasks = [slow(4 / threads) for _ in range(threads)]
     on_servers.send(tasks)
     worker = on_servers.start("oat-worker", "--threads", threads)
     tracker = on_servers.start("oat-tracker")
