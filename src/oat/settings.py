@@ -179,5 +179,5 @@ def load_settings(**given: Any) -> Settings:
         raise SettingsError(f"{name}: {fault['msg']}, not {fault['input']!r}") from None
     except pydantic_settings.SettingsError:
         raise SettingsError(
-            "OAT_LIMITS: set OAT_MAX_SIDE, OAT_MAX_PIXELS, OAT_MAX_ITERATIONS, OAT_MAX_WORK"
+            "set the limits as OAT_MAX_SIDE, OAT_MAX_PIXELS, OAT_MAX_ITERATIONS and OAT_MAX_WORK"
         ) from None

@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from helpers.servers import MariaDB, RabbitMQ
+from helpers.power import ForgetfulDisk
+from helpers.servers import MariaDB, MissingError, RabbitMQ
 from helpers.system import System
 
 SEED = os.environ.get("CHAOS_SEED") or str(random.randrange(10**6))
@@ -49,3 +50,15 @@ def killable(tmp_path, settings):
     finally:
         for server in servers:
             server.stop()
+
+
+@pytest.fixture
+def disk(tmp_path, left_out):
+    """A disk under the data folder of the services that forgets at a power cut what was not synced."""
+    disk = ForgetfulDisk(tmp_path / "disk", tmp_path / "data")
+    try:
+        disk.plug_in()
+    except MissingError as missing:
+        left_out(str(missing))
+    yield disk
+    disk.unplug()

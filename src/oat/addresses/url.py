@@ -70,6 +70,9 @@ def parse_server_url(url: str, form: str) -> ServerUrl:
         raise SettingsError(f"expected {form}, with a port from 1 to 65535; {ENCODE}") from None
     if port == 0:
         raise SettingsError(f"expected {form}, with a port from 1 to 65535")
+    host = _decoded(parts.hostname)
+    if host and not host.startswith("/") and not _is_host(host):  # PostgreSQL's may be the folder of a socket
+        raise SettingsError(f"expected {form}, with a name or an address of a host")
     parameters = _parameters(parts.query)
     for secret in (_decoded(parts.password), *parameters.get("password", []), *parameters.get("sslpassword", [])):
         remember_secret(secret)
@@ -77,7 +80,7 @@ def parse_server_url(url: str, form: str) -> ServerUrl:
         scheme=parts.scheme,
         user=_decoded(parts.username),
         password=_decoded(parts.password),
-        host=_decoded(parts.hostname),
+        host=host,
         port=port,
         path=unquote(parts.path[1:]),
         parameters=parameters,
@@ -107,6 +110,14 @@ def seconds_of(parameters: dict[str, list[str]], name: str) -> int | None:
     if not re.fullmatch(r"[0-9]{1,4}", value, re.ASCII) or not 1 <= int(value) <= 3600:  # noqa: PLR2004 (an hour)
         raise SettingsError(f"the parameter {name} is a whole number of seconds from 1 to 3600")
     return int(value)
+
+
+def _is_host(host: str) -> bool:
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return re.fullmatch(r"[\w.:%-]+", host) is not None
 
 
 def _decoded(text: str | None) -> str | None:

@@ -4,10 +4,10 @@ from collections import deque
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from oat.commands.client import Api, Client, ClientError, client_options
+from oat.commands.output import Output, printable
 from oat.commands.serving import backing_services
 from oat.messaging import DEAD_LETTERS, RESULTS, TASKS
 from oat.records import Status
@@ -17,7 +17,7 @@ from oat.services import ADVICE, Report, Step, run_audit
 def audit(*, client: Annotated[Client, client_options("broker_url", "database_url", "target")]) -> None:
     """Compare records, images and queues; exit with 1 if anything does not add up."""
     columns = TextColumn("Comparing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Output(stderr=True), transient=True) as bar:
         records = bar.add_task("records", total=None)
         steps: deque[Step] = deque(maxlen=1)
 
@@ -57,7 +57,7 @@ def _print_report(report: Report, addresses: list[tuple[str, str]]) -> None:
         ("unpublished", f"{report.unpublished} task(s)"),
         ("queued", f"{queues[TASKS]} task(s), {queues[RESULTS]} result(s), {queues[DEAD_LETTERS]} dead letter(s)"),
     ):
-        print(f"{name:12}{value}")
+        print(f"{name:12}{printable(value)}")
     for problem, count in report.problems.items():
-        print(f"\n{count} × {ADVICE[problem]}", *report.cases[problem], sep="\n  ")
+        print(f"\n{count} × {ADVICE[problem]}", *map(printable, report.cases[problem]), sep="\n  ")
     print("\nThis does not add up." if report.problems else "\nEverything adds up.")

@@ -95,7 +95,9 @@ def explain(error: BaseException) -> tuple[str, int]:
 
 def _explain_os_error(error: OSError) -> str:
     what = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-    remedy = REMEDIES.get(error.errno or 0)
+    remedy = REMEDIES.get(error.errno or 0, "")
+    if not what and _WHERE in remedy:  # it is about something else than a file
+        remedy = ""
     return redact(f"{what}{error.strerror or error}{f'; {remedy}' if remedy else ''}")
 
 

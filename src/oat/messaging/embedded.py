@@ -6,6 +6,7 @@ files atomically and lists a folder once for all files in it. What a killed proc
 tracker resends such tasks.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -20,8 +21,9 @@ from typing import Any
 from kombu.connection import Connection
 from kombu.transport import filesystem, virtual
 
+from oat.messaging.deliveries import Choose, Delivery
 from oat.messaging.queues import RESULTS, TASKS
-from oat.process import remove_stale_files, unique_name, write_atomically
+from oat.process import DurableFolder, create_durably, unique_name
 
 BATCH_SIZES = {TASKS: (4, 50), RESULTS: (50, 50)}
 """Minimum and maximum of the messages in a file of each queue; one in other queues. A consumer gets all messages
@@ -49,12 +51,13 @@ class Channel(filesystem.Channel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # kombu's own
         self._folder = str(self.data_folder_in)
+        self._queues: dict[str, DurableFolder] = {}
         self._position = 0
         """The number of the last file written, or found at the beginning."""
         for queue in filter(Path.is_dir, Path(self._folder).iterdir()):
-            remove_stale_files(queue)
             self._position = max([self._position, *(int(name["position"]) for name in self._files(queue.name))])
         self._unflushed: defaultdict[str, list[Message]] = defaultdict(list)
+        self._requeued: defaultdict[str, list[Message]] = defaultdict(list)
         self._listing: defaultdict[str, deque[str]] = defaultdict(deque)
 
     def publish(self, exchange: str, body: bytes) -> None:
@@ -72,37 +75,95 @@ class Channel(filesystem.Channel):
         )
 
     def flush(self) -> None:
-        """Write the messages published since the last time.
+        """Write the messages published or requeued since the last time: they are on the disk when it returns.
 
         Raises:
             OSError: not all of them could be written.
         """
         unflushed, self._unflushed = self._unflushed, defaultdict(list)
-        for queue, messages in unflushed.items():
+        requeued, self._requeued = self._requeued, defaultdict(list)
+        for queue in unflushed.keys() | requeued.keys():
+            # At the front of the queue, where they were, and each in a file of its own, for any other consumer.
+            returned = dict(_file([message], 0) for message in requeued[queue])
             minimum, maximum = BATCH_SIZES.get(queue, (1, 1))
+            messages = unflushed[queue]
             size = min(max(minimum, len(messages) // MIN_FILES), maximum)
-            for start in range(0, len(messages), size):
-                self._write(queue, messages[start : start + size], self._next_position())
+            batches = (messages[start : start + size] for start in range(0, len(messages), size))
+            files = returned | dict(_file(batch, self._next_position()) for batch in batches)
+            self._queues[queue].write(files)
+            self._listing[queue].extendleft(returned)
 
     def _next_position(self) -> int:
         """Return a number for the next file: the time, and after all that were there if the clock was set back."""
         self._position = max(self._position + 1, time.time_ns())
         return self._position
 
-    def _write(self, queue: str, messages: list[Message], position: int) -> str:
-        """Write one file and return its name; consumers take files in the order of their names."""
-        name = f"{position:020d}-{unique_name()}-{len(messages)}.json"  # what `_FILE` matches
-        write_atomically(f"{self._folder}/{queue}", name, json.dumps(messages, default=bytes.decode).encode())
-        return name
+    def close(self) -> None:
+        """Return what is unacknowledged to its queue."""
+        super().close()  # type: ignore[no-untyped-call]  # as above
+        self.flush()
 
     def _restore(self, message: Any) -> None:
-        super()._restore(message)  # type: ignore[no-untyped-call]  # as above
-        # At the front of the queue, where it was, and in a file of its own, so that another consumer may get it.
-        queue = message.delivery_info["routing_key"]
-        self._listing[queue].appendleft(self._write(queue, [self._unflushed[queue].pop()], 0))
+        before, self._unflushed = self._unflushed, self._requeued
+        try:
+            super()._restore(message)  # type: ignore[no-untyped-call]  # as above
+        finally:
+            self._unflushed = before
+
+    def sift(self, queue: str, choose: Choose) -> None:
+        """Go through the files of `queue`, and keep, move or drop each message; those kept stay where they are.
+
+        A file is removed after what it had is written elsewhere: a process that is killed in between leaves some
+        messages twice, and loses none.
+        """
+        for name in sorted(match.string for match in self._files(queue)):
+            path = f"{self._folder}/{queue}/{name}"
+            try:
+                messages: list[Message] = json.loads(_read(path))
+            except (FileNotFoundError, ValueError):
+                continue  # a consumer has it, or will say that it is damaged
+            targets = choose([self._delivery(message, queue) for message in messages])
+            kept = [message for message, target in zip(messages, targets, strict=True) if target == queue]
+            if len(kept) == len(messages):
+                continue
+            for message, target in zip(messages, targets, strict=True):
+                if target is not None and target != queue:
+                    body = self._delivery(message, queue).body
+                    encoding = "utf-8" if isinstance(body, str) else "binary"
+                    moved = self.prepare_message(  # type: ignore[no-untyped-call]  # kombu's own
+                        body, content_type="application/json", content_encoding=encoding
+                    )
+                    self.basic_publish(moved, target, target)  # type: ignore[no-untyped-call]  # as above
+            self.flush()
+            rest = dict([_file(kept, int(name.partition("-")[0]))] if kept else [])
+            if rest:
+                self._queues[queue].write(rest)
+            try:
+                os.unlink(path)  # noqa: PTH108 (as below)
+            except FileNotFoundError:  # a consumer has got all of them meanwhile
+                for copy in rest:
+                    Path(self._folder, queue, copy).unlink(missing_ok=True)
+
+    def move_to_tail(self, queue: str, count: int) -> None:
+        """Move the first `count` messages of `queue`, or some more, to its end: their files get later names."""
+        for match in sorted(self._files(queue), key=lambda match: match.string):
+            if count <= 0:
+                return
+            count -= int(match["count"])
+            later = f"{self._next_position():020d}-{unique_name()}-{match['count']}.json"
+            with contextlib.suppress(FileNotFoundError):  # a consumer has got its messages
+                Path(self._folder, queue, match.string).rename(Path(self._folder, queue, later))
+
+    def _delivery(self, message: Message, queue: str) -> Delivery:
+        """Return a message of a file as it would be delivered."""
+        decoded = self.message_to_python(message)  # type: ignore[no-untyped-call]  # kombu's own
+        return Delivery(decoded.body, decoded.delivery_tag, queue=queue, headers=decoded.headers or {})
 
     def _new_queue(self, queue: str, **_: Any) -> None:
-        Path(self._folder, queue).mkdir(exist_ok=True)
+        if queue not in self._queues:  # asking for its size declares it as well
+            folder = DurableFolder(f"{self._folder}/{queue}")
+            folder.create()
+            self._queues[queue] = folder
 
     def _next_delivery_tag(self) -> str:
         return unique_name()
@@ -154,6 +215,12 @@ class Channel(filesystem.Channel):
         raise Empty
 
 
+def _file(messages: list[Message], position: int) -> tuple[str, bytes]:
+    """Return name and content of the file of `messages`; consumers take files in the order of their names."""
+    name = f"{position:020d}-{unique_name()}-{len(messages)}.json"  # what `_FILE` matches
+    return name, json.dumps(messages, default=bytes.decode).encode()
+
+
 def _read(path: str) -> bytes:
     """Return the content of the file at `path`, in four system calls where `Path` makes eight."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -171,6 +238,6 @@ class Transport(filesystem.Transport):
 
 def connection(folder: str) -> Connection:
     """Return a connection, not yet open, to the broker in `folder`, which is created if it does not exist."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    create_durably(folder)
     options = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": folder}
     return Connection("filesystem://", transport=Transport, transport_options=options)

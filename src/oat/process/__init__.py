@@ -1,10 +1,11 @@
 """Process: what every process of the program needs, whichever service it runs.
 
-The log, the signals, the readiness notification, the backoff of retries, atomic writes of files, and the format of
-values for people.
+The log, the signals, the readiness notification, the backoff of retries, atomic and durable writes of files, and
+the format of values for people.
 """
 
 from oat.process.backoff import exponential_backoff
+from oat.process.durable_folder import DurableFolder, create_durably
 from oat.process.files import remove_stale_files, stale_files, temporary_name, unique_name, write_atomically
 from oat.process.formatting import format_duration, format_number, format_size, format_time
 from oat.process.logs import configure_logging
@@ -13,7 +14,9 @@ from oat.process.signals import install_signal_handlers, shut_down
 from oat.process.streams import drop_unwritable, flush_output, prepare_streams, print_error
 
 __all__ = [
+    "DurableFolder",
     "configure_logging",
+    "create_durably",
     "drop_unwritable",
     "exponential_backoff",
     "flush_output",

@@ -38,30 +38,44 @@ if hasattr(os, "register_at_fork"):
 _TEMPORARY_NAME = re.compile(r"\.(?P<host>[A-Za-z0-9-]+)\.(?P<process>(?P<pid>[1-9][0-9]{0,8})-[0-9a-f]{8})\..+")
 
 
-def write_atomically(folder: str | os.PathLike[str], name: str, content: bytes) -> str:
-    """Write `content` to the file `name` in `folder`, replacing an existing one, and return its path.
+def write_atomically(folder: str | os.PathLike[str], name: str, content: bytes) -> None:
+    """Write `content` to the file `name` in `folder`, replacing an existing one.
+
+    It is not durable: after a power cut, the file may be empty. `DurableFolder` writes what must not be lost.
+
+    Raises:
+        OSError: it cannot be written; no temporary file is left.
+    """
+    temporary, file = write_temporary(folder, content)
+    os.close(file)
+    try:
+        os.replace(temporary, os.path.join(folder, name))  # noqa: PTH105, PTH118 (see below)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108 (see below)
+        raise
+
+
+def write_temporary(folder: str | os.PathLike[str], content: bytes) -> tuple[str, int]:
+    """Write `content` to a new temporary file in `folder`, and return its path and the open file's descriptor.
 
     It uses `os` instead of `Path`, whose overhead is as much as the time to write a small image.
 
     Raises:
         OSError: it cannot be written; no temporary file is left.
     """
-    temporary = os.path.join(folder, temporary_name(f"{next(_counter)}.part"))  # noqa: PTH118 (see above)
-    path = os.path.join(folder, name)  # noqa: PTH118 (see above)
-    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    path = os.path.join(folder, temporary_name(f"{next(_counter)}.part"))  # noqa: PTH118 (see above)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        try:
-            remaining = memoryview(content)
-            while remaining:
-                remaining = remaining[os.write(file, remaining) :]
-        finally:
-            os.close(file)
-        os.replace(temporary, path)  # noqa: PTH105 (see above)
+        remaining = memoryview(content)
+        while remaining:
+            remaining = remaining[os.write(file, remaining) :]
     except BaseException:
+        os.close(file)
         with contextlib.suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108 (see above)
+            os.unlink(path)  # noqa: PTH108 (see above)
         raise
-    return path
+    return path, file
 
 
 def unique_name() -> str:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from oat import addresses
 from oat.addresses import SQLITE, DatabaseAddress, parse_database
+from oat.process import create_durably
 
 CONNECT_TIMEOUT = 10
 """Seconds a server may take to accept a connection."""
@@ -58,7 +59,7 @@ def _options(address: DatabaseAddress) -> dict[str, Any]:
     """Return the options of SQLAlchemy's engine; `connect_args` are those of the driver."""
     match address.driver:
         case addresses.SQLITE:
-            Path(address.database or "").parent.mkdir(parents=True, exist_ok=True)
+            create_durably(Path(address.database or "").parent)
             return {"connect_args": {"timeout": READ_TIMEOUT}}
         case addresses.MYSQL:
             timeouts = {
@@ -85,7 +86,7 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
     def on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # keeps the driver from beginning transactions of its own
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk: power cuts
 
     @sa.event.listens_for(engine, "begin")
     def on_begin(connection: sa.Connection) -> None:

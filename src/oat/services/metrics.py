@@ -16,7 +16,7 @@ RENDERED = Histogram(
     "Seconds spent on rendering an image.",
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000),
 )
-DEAD_LETTERED = Counter("oat_messages_dead_lettered", "Messages that could not be understood.")
+DEAD_LETTERED = Counter("oat_messages_dead_lettered", "Messages that could not be processed.")
 TRACKED = Counter("oat_results_tracked", "Results applied to their records.", ["status"])
 RESENT = Counter("oat_tasks_resent", "Tasks without a result that were published again.")
 
@@ -41,6 +41,8 @@ def serve_metrics(settings: Settings) -> None:
     host, port = settings.metrics_host, settings.metrics_port
     try:
         start_http_server(port, host)
+    except UnicodeError:
+        raise SettingsError(f"metrics cannot be served on {host}, port {port}: this is no host") from None
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
             raise SettingsError(f"metrics cannot be served on {host}, port {port}: {error.strerror}") from error

@@ -169,6 +169,7 @@ class Worker(Service):
         for delay in (*BACKOFF, None):
             try:
                 rendered = rendered or self._render(task)
+                self._threads.rendered()
                 return self._store(task, *rendered)
             except (OSError, MemoryError) as error:
                 reason = f"{type(error).__name__}: {error}"

@@ -1,4 +1,8 @@
-"""A directory as the backend of the store, on a local disk or a network drive."""
+"""A directory as the backend of the store, on a local disk or a network drive.
+
+What is put or deleted is on the disk when the call returns, so it takes the milliseconds of a disk, which several
+threads share.
+"""
 
 import contextlib
 import errno
@@ -6,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from oat.process import remove_stale_files, stale_files, temporary_name, write_atomically
+from oat.process import DurableFolder, stale_files, temporary_name
 from oat.settings import SettingsError
 
 TEMPORARY_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EAGAIN})
@@ -14,17 +18,19 @@ TEMPORARY_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO
 
 
 class Directory:
-    """Files in one directory of the file system, written atomically."""
+    """Files in one directory of the file system, written atomically and durably."""
 
     def __init__(self, target: str) -> None:
         self.path = Path(target)
+        self._folder = DurableFolder(target)
 
     def prepare(self) -> None:
         """Create the directory, check by writing a file that it is writable, and remove stale temporary files."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            Path(write_atomically(self.path, temporary_name("probe.part"), b"")).unlink()
-            remove_stale_files(self.path)
+            self._folder.create()
+            probe = temporary_name("probe.part")
+            self._folder.write({probe: b""})
+            self._folder.delete(probe)
         except OSError as error:
             reason = f"images cannot be written to {self.path}: {error.strerror}"
             if error.errno in TEMPORARY_ERRORS:
@@ -32,8 +38,9 @@ class Directory:
             raise SettingsError(reason) from error
 
     def put(self, name: str, content: bytes) -> str:
-        """Write a file atomically and return its path."""
-        return write_atomically(self.path, name, content)
+        """Write a file and return its path."""
+        self._folder.write({name: content})
+        return f"{self.path}/{name}"
 
     def get(self, name: str) -> bytes:
         """Return the content of a file."""
@@ -45,7 +52,7 @@ class Directory:
 
     def delete(self, name: str) -> None:
         """Delete a file, if it exists."""
-        (self.path / name).unlink(missing_ok=True)
+        self._folder.delete(name)
 
     def names(self) -> Iterator[str]:
         """Yield the names of all files; none if the directory does not exist."""

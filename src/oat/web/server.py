@@ -16,6 +16,10 @@ from oat.web.protocol import LimitedHttpProtocol
 GRACEFUL_SHUTDOWN_TIMEOUT = 3
 """Seconds for open requests to complete after a stop: the process ends within 4.5 seconds (`process.signals`)."""
 
+KEEP_ALIVE_TIMEOUT = 75
+"""Seconds that an idle connection stays open: longer than nginx keeps its connections to this server, a minute. It
+would send a request into one that is being closed, and answer 502."""
+
 BACKLOG = 1024
 """Connections that wait to be accepted: some hundred clients may connect at once when a server restarts."""
 
@@ -62,12 +66,14 @@ class WebServer:
         config = uvicorn.Config(
             wrap(application(self._backend), settings), log_config=None, log_level="error", access_log=False,
             server_header=False, proxy_headers=False, http=LimitedHttpProtocol,
-            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_TIMEOUT,
+            timeout_keep_alive=KEEP_ALIVE_TIMEOUT, timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_TIMEOUT,
         )  # fmt: skip
         self._server = _Server(config, self._backend)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except UnicodeError:
+            raise SettingsError(f"cannot serve on {host}, port {port}: this is no host") from None
         except OSError as error:
             raise OSError(f"cannot serve on {host}, port {port}: {error.strerror}") from error
         name = f"[{host}]" if ":" in host else host

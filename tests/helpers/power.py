@@ -1,0 +1,77 @@
+"""A disk that forgets at a power cut what was not synced, and what is left in the files of the embedded broker."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from helpers import HELPERS
+from helpers.servers import MissingError
+from helpers.waiting import wait_until
+
+
+class ForgetfulDisk:
+    """`forgetful_disk.py` as a process, mounted on `mountpoint` while it is plugged in."""
+
+    def __init__(self, folder, mountpoint):
+        self.folder, self.mountpoint = folder, mountpoint
+        self.before = folder / "before"
+        """What was there when the power was cut."""
+        self._content = folder / "content"
+        self._content.mkdir(parents=True)
+        self._process = None
+        self._is_cut = False
+        self._cuts = 0
+
+    def plug_in(self):
+        if self._process:
+            self.unplug()
+        self.mountpoint.mkdir(exist_ok=True)
+        log = (self.folder / "log").open("ab")
+        program = [sys.executable, HELPERS / "forgetful_disk.py", self._content, self.mountpoint]
+        self._process = subprocess.Popen(program, stdout=log, stderr=log)
+        log.close()
+
+        def mounted():
+            if self._process.poll() is not None:
+                raise MissingError(f"FUSE ({(self.folder / 'log').read_text().strip()[-300:]})")
+            return self.mountpoint.is_mount()
+
+        wait_until(mounted, "the mounted disk")
+
+    def ignore(self, pattern):
+        """Ignore the fsync of paths in which the regular expression `pattern` is found."""
+        os.setxattr(self.mountpoint, "user.ignored", pattern.encode())
+
+    def cut(self, seed, chance):
+        """Cut the power: a change that was not synced is kept with `chance`; every call fails from now on."""
+        self._cuts += 1
+        self._content, self.before = (self.folder / f"{name}-{self._cuts}" for name in ("content", "before"))
+        cut = {"seed": seed, "chance": chance, "survived": str(self._content), "before": str(self.before)}
+        os.setxattr(self.mountpoint, "user.power_cut", json.dumps(cut).encode())
+        self._is_cut = True
+
+    def unplug(self):
+        """Unmount it in good order: what is there is kept."""
+        if self._process is None:
+            return
+        if not self._is_cut:
+            with contextlib.suppress(OSError):
+                self.cut(0, 1)
+        self._is_cut = False
+        unmount = ["umount", "-l"] if os.getuid() == 0 else ["fusermount3", "-u", "-z"]
+        subprocess.run([*unmount, self.mountpoint], check=False)
+        self._process.wait(60)
+        self._process = None
+
+
+def messages(queue):
+    """The files of the folder `queue` of an embedded broker, each with its bodies by UUID, in their order."""
+    for file in sorted(Path(queue).glob("[!.]*.json")):
+        try:
+            bodies = [message["body"] for message in json.loads(file.read_text())]
+        except ValueError:
+            continue  # damaged: the broker drops it
+        yield file, {json.loads(body)["uuid"]: body for body in bodies}
