@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import os
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -68,7 +69,7 @@ def embedded(bench: Bench, count: int, seed: int) -> float:
         [BIN / "oat", "run", "--tasks", str(count), "--seed", str(seed)],
         env=environment | {"XDG_DATA_HOME": str(data)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return float(run.stdout.partition("speed")[2].split()[1])
+    return float(re.search(r"speed\W+([0-9.]+) images/s", run.stdout)[1])
 
 
 def compare(bench: Bench, tasks: int, rounds: int) -> None:

@@ -153,6 +153,16 @@ def system(request, tmp_path, settings):
         yield running
 
 
+@pytest.fixture(params=["embedded", "on_servers"])
+def either(request, tmp_path, settings):
+    """The embedded default, and RabbitMQ with MariaDB, where two combinations are enough."""
+    if request.param == "embedded":
+        with System(tmp_path, **settings) as running:
+            yield running
+    else:
+        yield request.getfixturevalue("on_servers")
+
+
 @pytest.fixture
 def on_servers(vhost, mariadb, tmp_path, settings):
     """The same on RabbitMQ and MariaDB alone, where one combination is enough."""

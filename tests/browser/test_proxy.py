@@ -68,7 +68,7 @@ def test_everything_works_through_a_proxy(chromium, tmp_path, left_out, case):
 def visit(context, url):
     """A form, links, an image that appears by an event, a button, and the page of the API."""
     page, complaints = context.new_page(), []
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("response", lambda answer: answer.status < 400 or complaints.append(f"{answer.status} {answer.url}"))

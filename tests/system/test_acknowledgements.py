@@ -6,7 +6,7 @@ import pytest
 
 from helpers.slow_tasks import slow
 from helpers.waiting import wait_until
-from oat.services.worker import MAX_REDELIVERIES
+from oat.services.in_flight import MAX_REDELIVERIES
 
 
 @pytest.fixture

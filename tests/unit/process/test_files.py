@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from oat.process.durable_folder import DurableFolder
 from oat.process.files import stale_files, temporary_name, unique_name, write_atomically
 
 
@@ -48,7 +49,14 @@ def test_only_files_of_dead_writers_are_stale(tmp_path):
     assert {path.name for path in stale_files(tmp_path)} == left
 
 
-def test_a_file_has_its_name_only_when_it_is_whole(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "write_file",
+    [
+        pytest.param(write_atomically, id="any"),
+        pytest.param(lambda folder, name, content: DurableFolder(folder).write({name: content}), id="durable"),
+    ],
+)
+def test_a_file_has_its_name_only_when_it_is_whole(tmp_path, monkeypatch, write_file):
     """Whoever looks while it is written sees hidden names alone; and nothing is left if it cannot be written."""
     write, seen = os.write, []
 
@@ -57,7 +65,7 @@ def test_a_file_has_its_name_only_when_it_is_whole(tmp_path, monkeypatch):
         return write(file, content[:3])
 
     monkeypatch.setattr(os, "write", slowly)
-    write_atomically(tmp_path, "image.png", b"0123456789")
+    write_file(tmp_path, "image.png", b"0123456789")
     assert len(seen) == 4
     assert all(name.startswith(".") for name in seen), seen
     assert [path.name for path in tmp_path.iterdir()] == ["image.png"]
@@ -72,3 +80,13 @@ def test_nothing_is_left_of_a_file_that_cannot_be_written(tmp_path, monkeypatch)
     with pytest.raises(OSError, match="no space"):
         write_atomically(tmp_path, "image.png", b"0123456789")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_clock_of_the_file_system_decides_what_is_stale(tmp_path, monkeypatch):
+    fresh, future = (tmp_path / f".another-host.1-00000000.{n}.part" for n in (1, 2))
+    for path in (fresh, future):
+        path.touch()
+    os.utime(future, (time.time() + 9e6,) * 2)  # from before its clock was set back
+    monkeypatch.setattr(time, "time", lambda: 4e9)  # the clock of this host
+    assert list(stale_files(tmp_path)) == [future]
+    assert sorted(tmp_path.iterdir()) == sorted([fresh, future])
