@@ -3,8 +3,10 @@
 Broker, database and images lie on a file system that forgets what was not synced (`helpers/forgetful_disk.py`).
 """
 
+import contextlib
 import hashlib
 import signal
+import sqlite3
 import threading
 import time
 from uuid import uuid4
@@ -43,6 +45,18 @@ PILES_UP = {"oat-worker": "tasks", "oat-tracker": "results"}
 """The queue that gets long when a service is stopped."""
 
 
+def stall(system, process):
+    """Stop `process`, but not in a transaction, in which it would keep all others from the database."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        with contextlib.closing(sqlite3.connect(system.broker_folder.parent / "oat.db", timeout=3)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                process.send_signal(signal.SIGCONT)
+
+
 def cut_at_work(system, disk, rng, chance, stalled):
     """Cut the power while all services are at work; return the records of just before.
 
@@ -55,7 +69,7 @@ def cut_at_work(system, disk, rng, chance, stalled):
     services = system.start_services(tasks=50, pause=0.1)
     wait_until(lambda: system.counts().get("done", 0) > before + 20, "some images")
     if stalled:
-        services[stalled].send_signal(signal.SIGSTOP)
+        stall(system, services[stalled])
         queue = f"{PILES_UP[stalled]}/[!.]*"
         before = len(list(system.broker_folder.glob(queue)))
         wait_until(lambda: len(list(system.broker_folder.glob(queue))) > before + 3, "messages that wait")

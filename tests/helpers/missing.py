@@ -9,7 +9,7 @@ import pytest
 
 
 def leave_out(reason):
-    """Skip this test for a `reason` that no installation can mend: nobody but root can, this release has no package."""
+    """Skip this test for a `reason` that no installation can mend: only root can, the release has no package."""
     warnings.warn(f"LEFT OUT: {reason}", stacklevel=2)
     pytest.skip(reason)
 
