@@ -55,7 +55,7 @@ docs: .venv/develop ## build the site of the documentation into docs/_build (hal
 docs-serve: docs ## show the site at http://127.0.0.1:8000/ until Ctrl-C
 	.venv/bin/python -m http.server 8000 --bind 127.0.0.1 --directory docs/_build/html
 
-bench: bench-kernel bench-load ## measure the renderer and the pipeline, side by side with others (ten minutes)
+bench: bench-kernel bench-load bench-durability ## measure the renderer and the pipeline, side by side with others (a quarter of an hour)
 
 bench-kernel: .venv/develop ## measure the renderer, side by side with plain Python and C (two minutes)
 	.venv/bin/python benchmarks/kernel.py
@@ -66,6 +66,9 @@ bench-load: .venv/bench ## measure the pipeline, side by side with Celery and dr
 
 bench-store: .venv/develop ## measure what an object store costs, side by side with a directory (a minute)
 	.venv/bin/python benchmarks/store.py
+
+bench-durability: .venv/develop ## measure what it costs that every write is on the disk before it counts (two minutes)
+	.venv/bin/python benchmarks/durability.py
 
 simulation: .venv/develop ## measure what an image costs, predict the speed of 1 to 4 workers, compare (five minutes)
 	@tests/install-servers
@@ -106,4 +109,4 @@ clean: ## remove what the other targets made
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@
 
-.PHONY: help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster lint docs docs-serve bench bench-kernel bench-load bench-store simulation screenshot lock clean
+.PHONY: help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean

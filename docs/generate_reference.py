@@ -63,7 +63,9 @@ def commands() -> dict[str, Any]:
     """Return all commands of `oat`, as Typer sees them."""
     with patch.object(cli, "_execute") as execute:
         cli.main()
-    return dict(typer.main.get_command(cli._application(execute.call_args.kwargs)).commands)
+    top: Any = typer.main.get_command(cli._application(execute.call_args.kwargs)).commands
+    groups = {name: getattr(command, "commands", {"": command}) for name, command in top.items()}
+    return {f"{name} {own}".strip(): each for name, group in groups.items() for own, each in group.items()}
 
 
 def shared_options() -> dict[str, Any]:
@@ -200,11 +202,9 @@ def all_commands() -> str:
     text = ""
     for name, command in commands().items():
         own = [each for each in command.params if not each.envvar]
-        arguments = [each for each in own if not each.opts[0].startswith("-")]
-        usage = " ".join(
-            ("oat", name, *(each.name.upper() + ("…" if each.nargs == -1 else "") for each in arguments))
-        )
-        text += f"### {usage}\n\n{command.help}\n\n"
+        arguments = (each for each in own if not each.opts[0].startswith("-"))
+        names = ((each.metavar or each.name).upper() + "…" * (each.nargs == -1) for each in arguments)
+        text += f"### {' '.join(('oat', name, *names))}\n\n{command.help}\n\n"
         if own:
             rows = ((code(each.opts[0]), _default(each), each.help or "") for each in own)
             text += table(("option", "default", "meaning"), rows) + "\n"

@@ -3,10 +3,8 @@
 Tests whose server is missing are skipped with a warning; with CI=true they fail.
 """
 
-import os
 import signal
 import tempfile
-import warnings
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +12,7 @@ import pytest
 
 from helpers.browser import CHROMIUM, launched
 from helpers.clocks import library
+from helpers.missing import require
 from helpers.proxy import Proxy
 from helpers.s3 import Moto
 from helpers.servers import MariaDB, MissingError, PgBouncer, PostgreSQL, RabbitMQ, SeaweedFS
@@ -28,19 +27,6 @@ def default_sigint():
     signal.signal(signal.SIGINT, before)
 
 
-def _left_out(missing):
-    if os.environ.get("CI") == "true":
-        raise MissingError(missing)
-    warnings.warn(f"LEFT OUT: tests that need {missing}, which is not installed here", stacklevel=1)
-    pytest.skip(f"{missing} is not installed; tests/install-servers brings it")
-
-
-@pytest.fixture
-def left_out():
-    """Leave this test out, for want of the server it is called with."""
-    return _left_out
-
-
 def _private(kind):
     with tempfile.TemporaryDirectory(prefix="oat-") as folder:
         Path(folder).chmod(0o755)
@@ -48,7 +34,7 @@ def _private(kind):
         try:
             server.start()
         except MissingError as missing:
-            _left_out(str(missing))
+            require(str(missing))
         try:
             yield server
         finally:
@@ -110,7 +96,7 @@ def bucket(seaweedfs, monkeypatch):
 def chromium():
     """The system's Chromium, which talks to nobody but us."""
     if not CHROMIUM.exists():
-        _left_out("chromium")
+        require("chromium")
     with launched() as browser:
         yield browser
 
@@ -121,7 +107,7 @@ def wrong_clocks():
     try:
         return library()
     except MissingError as missing:
-        _left_out(str(missing))
+        require(str(missing))
 
 
 @pytest.fixture
@@ -153,6 +139,16 @@ def system(request, tmp_path, settings):
         yield running
 
 
+@pytest.fixture(params=["embedded", "on_servers"])
+def either(request, tmp_path, settings):
+    """The embedded default, and RabbitMQ with MariaDB, where two combinations are enough."""
+    if request.param == "embedded":
+        with System(tmp_path, **settings) as running:
+            yield running
+    else:
+        yield request.getfixturevalue("on_servers")
+
+
 @pytest.fixture
 def on_servers(vhost, mariadb, tmp_path, settings):
     """The same on RabbitMQ and MariaDB alone, where one combination is enough."""
@@ -162,11 +158,15 @@ def on_servers(vhost, mariadb, tmp_path, settings):
 
 @pytest.fixture
 def proxies(on_servers, rabbitmq, mariadb):
-    """The broker's and the database's proxy; the services see the servers through them alone."""
+    """The broker's and the database's proxy; the services see the servers through them alone.
+
+    Without TLS, which MariaDB offers by itself from 11.4 on: the database's proxy looks for statements.
+    """
     broker, database = Proxy(rabbitmq.port), Proxy(mariadb.port)
     on_servers.environment |= {
         "OAT_BROKER_URL": on_servers.broker_url.replace(f":{rabbitmq.port}", f":{broker.port}"),
-        "OAT_DATABASE_URL": on_servers.database_url.replace(f":{mariadb.port}", f":{database.port}"),
+        "OAT_DATABASE_URL": on_servers.database_url.replace(f":{mariadb.port}", f":{database.port}")
+        + "?ssl_disabled=true",
     }
     yield {"broker": broker, "database": database}
     broker.close()

@@ -161,11 +161,11 @@ def _parse(model: type[_MessageT], body: bytes | str) -> _MessageT:
             ": ".join(filter(None, (".".join(map(str, detail["loc"])), detail["msg"])))
             for detail in error.errors(include_url=False, include_context=False, include_input=False)
         )
-        raise InvalidMessageError(reason, _find_uuid(body)) from None
+        raise InvalidMessageError(reason, find_uuid(body)) from None
 
 
-def _find_uuid(body: bytes | str) -> UUID | None:
-    """Return the UUID in the body of an invalid message, None if there is no valid one."""
+def find_uuid(body: bytes | str) -> UUID | None:
+    """Return the UUID in the body of a message that may be invalid, None if there is no valid one."""
     try:
         return UUID(from_json(body)["uuid"])
     except (ValueError, TypeError, LookupError, AttributeError):

@@ -208,6 +208,29 @@ def test_the_system_page_warns_without_a_worker(chromium, tmp_path):
         page.close()
 
 
+def test_one_and_all_are_cancelled(chromium, tmp_path):
+    with System(tmp_path) as system:
+        url = system.url = system.gallery()
+        first = create(system, count=3)[0]["uuid"]
+        page = chromium.new_page()
+        page.goto(f"{url}/fractals/{first}")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator(".fractal .state")).to_have_text("cancelled")
+        expect(page.get_by_role("button", name="Send again")).to_be_visible()
+        page.goto(f"{url}/?status=waiting")
+        expect(page.locator(".card")).to_have_count(2)
+        page.get_by_text("Cancel all", exact=True).click()
+        page.get_by_role("button", name="Cancel all that wait").click()
+        expect(page).to_have_url(f"{url}/?status=cancelled")
+        expect(page.locator(".card")).to_have_count(3)
+        assert not Axe().run(page).response["violations"]
+        page.goto(f"{url}/fractals/{first}")
+        page.get_by_role("button", name="Send again").click()
+        expect(page.locator(".fractal .state")).to_have_text("waiting to be rendered")
+        assert (system.counts(), system.queued("tasks")) == ({"cancelled": 2, "waiting": 1}, 1)
+        page.close()
+
+
 @pytest.mark.parametrize("path", ["/", "/create", "/system", "fractal"])
 @pytest.mark.parametrize(("scheme", "viewport"), [("light", PHONE), ("dark", DESKTOP)])
 def test_phone_desktop_and_accessibility(open_page, running, path, scheme, viewport):

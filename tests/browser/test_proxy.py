@@ -7,6 +7,7 @@ import pytest
 import trustme
 from playwright.sync_api import expect
 
+from helpers.missing import require
 from helpers.nginx import FORWARDED, Nginx
 from helpers.servers import MissingError
 from helpers.system import System
@@ -45,7 +46,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_everything_works_through_a_proxy(chromium, tmp_path, left_out, case):
+def test_everything_works_through_a_proxy(chromium, tmp_path, case):
     with System(tmp_path, **case.settings) as system:
         system.start("oat-worker")
         system.start("oat-tracker")
@@ -56,7 +57,7 @@ def test_everything_works_through_a_proxy(chromium, tmp_path, left_out, case):
         try:
             nginx.start()
         except MissingError as missing:
-            left_out(str(missing))
+            require(str(missing))
         context = chromium.new_context(ignore_https_errors=True)
         try:
             visit(context, f"http{'s' if case.tls else ''}://{case.name}:{nginx.port}{case.location}")
@@ -68,7 +69,7 @@ def test_everything_works_through_a_proxy(chromium, tmp_path, left_out, case):
 def visit(context, url):
     """A form, links, an image that appears by an event, a button, and the page of the API."""
     page, complaints = context.new_page(), []
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("response", lambda answer: answer.status < 400 or complaints.append(f"{answer.status} {answer.url}"))

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from helpers.missing import require
 from helpers.power import ForgetfulDisk
 from helpers.servers import MariaDB, MissingError, RabbitMQ
 from helpers.system import System
@@ -53,12 +54,12 @@ def killable(tmp_path, settings):
 
 
 @pytest.fixture
-def disk(tmp_path, left_out):
+def disk(tmp_path):
     """A disk under the data folder of the services that forgets at a power cut what was not synced."""
     disk = ForgetfulDisk(tmp_path / "disk", tmp_path / "data")
     try:
         disk.plug_in()
     except MissingError as missing:
-        left_out(str(missing))
+        require(str(missing))
     yield disk
     disk.unplug()

@@ -1,8 +1,18 @@
 """The Vagrantfile is valid. `make test-vagrant` runs it, and what it starts, for real."""
 
+import shutil
+
 import pytest
 
+from helpers.missing import has_package, leave_out
 from helpers.validators import call
+
+
+@pytest.fixture(autouse=True)
+def vagrant():
+    """Debian 12 has Vagrant in its packages, Debian 13 and others have not."""
+    if shutil.which("vagrant") is None and not has_package("vagrant"):
+        leave_out("this system has no package of Vagrant")
 
 
 @pytest.mark.parametrize("topology", ["single", "cluster"])

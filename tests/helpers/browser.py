@@ -16,9 +16,10 @@ NAMES = "--host-resolver-rules=MAP *.example 127.0.0.1"
 @contextlib.contextmanager
 def launched():
     """Yield a running browser."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 (half a second, which only these tests need)
+    from playwright.sync_api import expect, sync_playwright  # noqa: PLC0415 (half a second, which only these tests need)
 
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", NAMES, *QUIET]
+    expect.set_options(timeout=60_000)  # a busy machine takes its time
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser

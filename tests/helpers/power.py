@@ -61,7 +61,9 @@ class ForgetfulDisk:
             with contextlib.suppress(OSError):
                 self.cut(0, 1)
         self._is_cut = False
-        subprocess.run(["umount", "-l", self.mountpoint], check=False)
+        unmount = ["umount", "-l"] if os.getuid() == 0 else ["fusermount3", "-u", "-z"]
+        subprocess.run([*unmount, self.mountpoint], check=False)
+        self._process.kill()  # what is to be kept is written; it would wait for whoever has a file open
         self._process.wait(60)
         self._process = None
 

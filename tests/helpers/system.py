@@ -173,16 +173,16 @@ class System(Processes):
         self.audit(count, failed, dead, orphaned)
         return count
 
-    def audit(self, count, failed=0, dead=0, orphaned=0):
+    def audit(self, count, failed=0, dead=0, orphaned=0, cancelled=0):
         """The sums, drawn up here and by `oat audit`.
 
-        Every record done, or `failed` of them with a reason; every file there, with its checksum; nothing on its
-        way, and nothing else lying around but `dead` letters and `orphaned`, images without a record.
+        Every record done, or `failed` of them with a reason, or `cancelled`; every file there, with its checksum;
+        nothing on its way, and nothing else around but `dead` letters and `orphaned`, images without a record.
         """
         records = self.records()
         assert len(records) == count
         done = [record for record in records if record["status"] == "done"]
-        assert len(done) == count - failed, [dict(r) for r in records if r["status"] != "done"][:3]
+        assert len(done) == count - failed - cancelled, [dict(r) for r in records if r["status"] != "done"][:3]
         assert all(record["error"] for record in records if record["status"] == "failed")
         for record in done:
             image = self.store.get(record["uuid"])
@@ -196,7 +196,8 @@ class System(Processes):
         assert not list(self.broker_folder.glob("*/.*"))
         audited = self.call("oat", "audit", "--json")
         report = json.loads(audited.stdout)
-        assert (report["records"].get("done", 0), report["records"].get("failed", 0)) == (len(done), failed)
+        counts = {"done": len(done), "failed": failed, "cancelled": cancelled}
+        assert {name: report["records"].get(name, 0) for name in counts} == counts
         assert report["problems"] == ({"ORPHANED_IMAGE": orphaned} if orphaned else {}), report
         assert report["queues"] == {"tasks": 0, "results": 0, "dead-letters": dead}
         assert audited.returncode == bool(orphaned), audited.stderr

@@ -14,9 +14,8 @@ PREFIX = f"""
 import os, resource, sys
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096) if hard > 0 else 4096, hard))
-null = os.open(os.devnull, os.O_RDONLY)
 for _ in range({INHERITED}):
-    os.set_inheritable(os.dup(null), True)
+    os.set_inheritable(os.open(os.devnull, os.O_RDONLY), True)
 os.execv(sys.argv[1], sys.argv[1:])
 """
 """A program that runs another one which inherits many file descriptors."""

@@ -1,7 +1,12 @@
 """`oat run`: its two processes, and how they end."""
 
 import io
+import json
+import random
+import re
 import signal
+from dataclasses import replace
+from threading import Event
 from uuid import uuid4
 
 import httpx
@@ -11,9 +16,13 @@ from PIL import Image
 
 from helpers.processes import gallery_address, terminate
 from helpers.proxy import Proxy
+from helpers.slow_tasks import slow
 from helpers.system import System
+from helpers.tasks import small_tasks
 from helpers.waiting import wait_until
 from oat.commands.supervisor import Supervisor
+from oat.messaging import Broker
+from oat.services import Producer, Ranges
 from oat.settings import PermanentError, Settings
 
 
@@ -133,3 +142,58 @@ def test_oat_run_shows_its_gallery_until_it_is_interrupted(tmp_path):
         wait_until(lambda: "until Ctrl-C" in process.log.read_text(), "the end of the run")
         assert httpx.get(f"{url}/").status_code == 200
         terminate(process)
+
+
+def order(system):
+    """The UUIDs in the queue of tasks, the first one first; they are taken out."""
+    broker = Broker(Settings(broker_url=system.broker_url or f"filesystem://{system.broker_folder}"), Event())
+    taken = []
+
+    def session():
+        count = broker.size("tasks")
+        broker.consume("tasks", 1000, taken.append)
+        while len(taken) < count:
+            broker.wait(10)
+        for each in taken:
+            broker.ack(each)
+
+    broker.serve(session)
+    return [json.loads(each.body)["uuid"] for each in taken]
+
+
+def test_oat_run_takes_its_own_tasks_first(either):
+    waiting = [slow(0.5, side=100).model_copy(update={"uuid": uuid4()}) for _ in range(100)]
+    either.send(waiting)
+    done = either.call("oat", "run", "--tasks", 4, "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "100 task(s) are waiting from before, with 100 message(s) in the queue" in said
+    assert "oat cancel --all" in said
+    assert "4 of 4" in said
+    older = {str(task.uuid) for task in waiting}
+    finished = sorted(
+        (record for record in either.records() if record["status"] == "done"), key=lambda each: each["finished_at"]
+    )
+    assert not {record["uuid"] for record in finished[:4]} & older
+    left = order(either)
+    assert set(left) <= older
+    assert len(left) > 50  # the run did not work them off
+    [cancelled] = re.findall(r"cancelled (\d+)", either.call("oat", "cancel", "--all").stdout)
+    assert int(cancelled) >= len(left)
+    again = either.call("oat", "run", "--tasks", 1)
+    assert again.returncode == 0, again.stderr
+    assert "from before" not in again.stdout
+
+
+def test_a_producer_ahead_moves_what_was_queued_behind_its_own(either):
+    waiting = small_tasks(700, random.Random(5))
+    either.send(waiting)
+    settings = Settings(
+        broker_url=either.broker_url or f"filesystem://{either.broker_folder}", database_url=either.database_url
+    )
+    producer = Producer(settings, replace(Ranges(), tasks=(40, 40)), 1, one_shot=True, ahead=True)
+    producer.run()
+    assert producer.published.is_set()
+    found = order(either)
+    assert found[:40] == [str(uuid) for uuid in producer.produced]
+    assert sorted(found[40:]) == sorted(str(task.uuid) for task in waiting)

@@ -12,3 +12,8 @@ def database_url(tmp_path):
 def target(tmp_path):
     """A directory for images."""
     return str(tmp_path / "images")
+
+
+@pytest.fixture
+def broker_url(tmp_path):
+    return f"filesystem://{tmp_path / 'broker'}"

@@ -31,6 +31,10 @@ def data_folder() -> Path:
         SettingsError: it would be in the home directory, and there is none.
     """
     folder = _user_folder(user_data_path)
+    if xdg := os.environ.get("XDG_DATA_HOME", "").strip():  # a relative one would be ignored
+        if not xdg.startswith(("/", "~")):
+            raise SettingsError("XDG_DATA_HOME is a relative path: make it an absolute one")
+        folder = Path(expand(xdg)) / "oat"
     if folder is None:
         raise SettingsError(
             "there is no home directory for the data: set HOME or XDG_DATA_HOME to an absolute path, or all of "

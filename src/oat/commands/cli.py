@@ -6,7 +6,7 @@ A new command is a function in a module of this package, and an entry in the tab
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, NoReturn
 
 import typer
@@ -22,10 +22,15 @@ DEBUG = option(
     False,
 )
 
+Command = Callable[..., None]
+
+HELP = {"dead_letters": "List, show, requeue and drop dead letters: messages that could not be processed."}
+"""What a group of commands is for."""
+
 
 def main() -> NoReturn:
     """Run `oat`."""
-    from oat.commands import audit, fractals, run, status  # noqa: PLC0415 (the services need not wait until these are loaded)
+    from oat.commands import audit, dead_letters, fractals, run, status  # noqa: PLC0415 (the services need not wait until these are loaded)
 
     _execute(
         run=run.run,
@@ -37,10 +42,17 @@ def main() -> NoReturn:
         list=fractals.list_,
         show=fractals.show,
         get=fractals.get,
+        cancel=fractals.cancel,
         delete=fractals.delete,
         retry=fractals.retry,
         status=status.status,
         audit=audit.audit,
+        dead_letters={
+            "list": dead_letters.list_,
+            "show": dead_letters.show,
+            "requeue": dead_letters.requeue,
+            "drop": dead_letters.drop,
+        },
     )
 
 
@@ -49,7 +61,7 @@ def service_main(name: str) -> NoReturn:
     _execute(**{name: getattr(services, name)})
 
 
-def _execute(**commands: Callable[..., None]) -> NoReturn:
+def _execute(**commands: Command | dict[str, Command]) -> NoReturn:
     """Execute the command line with these `commands`, and end the process; an error is one line."""
     prepare_streams()
     for prefix in ("OAT_", "AWS_", "XDG_", "HOME"):
@@ -62,9 +74,19 @@ def _execute(**commands: Callable[..., None]) -> NoReturn:
     except SystemExit:
         raise
     except BaseException as error:  # a panic of a library in Rust is no Exception
-        status = errors.report(error, debug="--debug" in arguments)
+        status = errors.report(_output_error(error) or error, debug="--debug" in arguments)
     drop_unwritable()
     sys.exit(status)
+
+
+def _output_error(error: BaseException) -> OSError | None:
+    """Return the error that says it was standard output that could not be written, if it was."""
+    if isinstance(error, OSError) and error.filename is None:
+        try:
+            flush_output()
+        except OSError as output_error:
+            return output_error
+    return None
 
 
 def _without_empty(arguments: Sequence[str]) -> Iterator[str]:
@@ -79,7 +101,8 @@ def _without_empty(arguments: Sequence[str]) -> Iterator[str]:
             yield argument
 
 
-def _application(commands: dict[str, Callable[..., None]]) -> typer.Typer:
+def _application(commands: Mapping[str, Command | dict[str, Command]]) -> typer.Typer:
+    """Return the application with these commands; a dictionary is a group of them, which has its own."""
     application = typer.Typer(
         no_args_is_help=len(commands) > 1,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -88,7 +111,12 @@ def _application(commands: dict[str, Callable[..., None]]) -> typer.Typer:
     if len(commands) > 1:
         application.callback()(_with_debug(lambda: None))
     for name, command in commands.items():
-        application.command(name)(_with_debug(expand_groups(command)))
+        if isinstance(command, dict):
+            group = _application(command)
+            group.info.help = HELP[name]
+            application.add_typer(group, name=name.replace("_", "-"))
+        else:
+            application.command(name)(_with_debug(expand_groups(command)))
     return application
 
 
@@ -97,7 +125,10 @@ def _with_debug(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapped(debug: bool = False, **given: object) -> None:
-        command(**given)
+        try:
+            command(**given)
+        except BrokenPipeError as error:
+            raise errors.PipeClosedError from error  # Typer would end with 1
 
     signature = inspect.signature(command)
     vars(wrapped)["__signature__"] = signature.replace(parameters=[*signature.parameters.values(), DEBUG])

@@ -123,6 +123,8 @@ def _http_client(api: ApiAddress, settings: Settings) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         return httpx.AsyncClient(base_url=api.url, headers=headers, auth=api.basic, timeout=TIMEOUT)
+    except OSError as error:
+        raise SettingsError(f"SSL_CERT_FILE, SSL_CERT_DIR: {error.strerror}") from None
     except ValueError:
         raise SettingsError("HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: expected http://host:port") from None
 

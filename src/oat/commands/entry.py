@@ -1,8 +1,10 @@
 """The entry points of the programs: they handle signals before they load the rest, which takes a second."""
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 SERVICES = frozenset({"producer", "worker", "tracker", "web"})
@@ -18,12 +20,13 @@ def main() -> NoReturn:
     if command in SERVICES:
         _service_main()
     _end_on_signals(INTERRUPTED, INTERRUPTED if command == "run" else TERMINATED)
-    from oat.commands.cli import main as run  # noqa: PLC0415 (what takes a second)
+    with _loading():
+        from oat.commands import cli  # noqa: PLC0415 (what takes a second)
 
-    if command != "run":  # from here on there is work to be interrupted
-        _handle(signal.SIGINT, signal.default_int_handler)
-        _handle(signal.SIGTERM, signal.SIG_DFL)
-    run()
+        if command != "run":  # from here on there is work to be interrupted
+            _handle(signal.SIGINT, signal.default_int_handler)
+            _handle(signal.SIGTERM, signal.SIG_DFL)
+        cli.main()
 
 
 def producer_main() -> NoReturn:
@@ -43,11 +46,23 @@ def tracker_main() -> NoReturn:
 
 def _service_main(name: str = "") -> NoReturn:
     _end_on_signals(0, 0)
-    from oat.commands import cli  # noqa: PLC0415 (as above)
+    with _loading():
+        from oat.commands import cli  # noqa: PLC0415 (as above)
 
-    if name:
-        cli.service_main(name)
-    cli.main()
+        if name:
+            cli.service_main(name)
+        cli.main()
+
+
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """Say in one line what is missing of the installation; `cli` handles the errors of what it executes."""
+    try:
+        yield
+    except ImportError as error:
+        if "--debug" in sys.argv:
+            raise
+        sys.exit(f"oat: the installation is not complete ({error}): install the requirements again")
 
 
 def _end_on_signals(interrupted: int, terminated: int) -> None:

@@ -53,12 +53,16 @@ REMEDIES = {
 """What helps against an error of the operating system."""
 
 
+class PipeClosedError(Exception):
+    """Nobody reads the output any more."""
+
+
 def report(error: BaseException, debug: bool) -> int:
     """Print `error` as one line to standard error, with its traceback if `debug`, and return the exit status."""
     logging.shutdown()  # the log lines before the error are written before it
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return INTERRUPTED
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError | PipeClosedError):
         return PIPE_CLOSED
     if debug:
         print_error(redact("".join(traceback.format_exception(error))).rstrip())
@@ -95,7 +99,9 @@ def explain(error: BaseException) -> tuple[str, int]:
 
 def _explain_os_error(error: OSError) -> str:
     what = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-    remedy = REMEDIES.get(error.errno or 0)
+    remedy = REMEDIES.get(error.errno or 0, "")
+    if not what and _WHERE in remedy:  # it is about something else than a file
+        remedy = ""
     return redact(f"{what}{error.strerror or error}{f'; {remedy}' if remedy else ''}")
 
 

@@ -1,4 +1,4 @@
-"""The commands on fractals: `oat create`, `list`, `show`, `get`, `delete` and `retry`."""
+"""The commands on fractals: `oat create`, `list`, `show`, `get`, `cancel`, `delete` and `retry`."""
 
 import sys
 from pathlib import Path
@@ -93,10 +93,34 @@ def get(
     client.run(work)
 
 
+def cancel(
+    *,
+    uuids: Annotated[
+        list[UUID] | None, typer.Argument(help="The UUIDs of the fractals.", show_default=False)
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All that are waiting, instead of some.")] = False,
+    client: Annotated[Client, client_options("broker_url", "database_url", as_json=False)],
+) -> None:
+    """Cancel fractals that are waiting: their tasks are taken out of the queue."""
+    if bool(uuids) == all_:
+        raise typer.BadParameter("name the UUIDs of the fractals to cancel, or --all")
+
+    async def work(api: Api) -> None:
+        for uuid in uuids or ():
+            fractal = (await api.send("POST", f"/v1/fractals/{uuid}/cancel")).json()
+            print(f"{fractal['status']} {uuid}")
+        if all_:
+            done = (await api.send("POST", "/v1/cancel")).json()
+            removed = "their messages are still to be removed" if done["removed"] is None else done["removed"]
+            print(f"cancelled {done['cancelled']} task(s); messages removed from the queue: {removed}")
+
+    client.run(work, broker=True)
+
+
 def delete(
     *, uuids: Uuids, client: Annotated[Client, client_options("database_url", "target", as_json=False)]
 ) -> None:
-    """Delete fractals and their images; one that is waiting has to be done or failed first."""
+    """Delete fractals and their images; one that is waiting has to be done, failed or cancelled first."""
 
     async def work(api: Api) -> None:
         for uuid in uuids:
@@ -111,7 +135,7 @@ def retry(
     uuids: Uuids,
     client: Annotated[Client, client_options("broker_url", "database_url", "target", as_json=False)],
 ) -> None:
-    """Send fractals again that have failed, or whose image is missing or damaged."""
+    """Send fractals again that failed or were cancelled, or whose image is missing or damaged."""
 
     async def work(api: Api) -> None:
         for uuid in uuids:

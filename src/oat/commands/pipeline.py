@@ -1,18 +1,22 @@
 """The pipeline of `oat run`: producer, worker and tracker side by side, until one set of tasks is done.
 
-Producer and tracker are threads, the worker is a process of its own.
+Producer and tracker are threads, the worker is a process of its own. Where tasks wait from before, the producer
+goes first and publishes its set ahead of them, and then the worker starts.
 """
 
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from oat.commands.contact_sheet import draw_contact_sheet
 from oat.commands.supervisor import Supervisor
+from oat.messaging import TASKS, Broker
 from oat.records import Database, Status
 from oat.services import Producer, Ranges, Tracker
 from oat.settings import Settings
@@ -27,18 +31,24 @@ MIN_POLL_INTERVAL, MAX_POLL_INTERVAL = 0.02, 0.5
 
 @dataclass(frozen=True)
 class Progress:
-    """How many tasks of a run are done or failed, and since when it runs."""
+    """How many tasks of a run are done, failed or cancelled, and since when it runs."""
 
     total: int
     done: int
     failed: int
+    cancelled: int
     seconds: float
     """Since the tasks were recorded."""
 
     @property
     def finished(self) -> bool:
         """Whether every task has its result."""
-        return self.done + self.failed == self.total
+        return self.ended == self.total
+
+    @property
+    def ended(self) -> int:
+        """How many tasks are not waiting any more."""
+        return self.done + self.failed + self.cancelled
 
     @property
     def poll_interval(self) -> float:
@@ -46,15 +56,23 @@ class Progress:
 
         Queries take processor time from rendering, so there are few.
         """
-        finished = self.done + self.failed
-        left = self.seconds * (self.total - finished) / max(1, finished)
+        left = self.seconds * (self.total - self.ended) / max(1, self.ended)
         return min(max(min(left, self.seconds) / 2, MIN_POLL_INTERVAL), MAX_POLL_INTERVAL)
+
+
+class Backlog(NamedTuple):
+    """What waits before a run begins."""
+
+    records: int
+    """Records that are waiting."""
+    queued: int
+    """Messages ready in the queue of tasks."""
 
 
 class Pipeline:
     """Producer, worker and tracker side by side for one set of `tasks` tasks.
 
-    Use as a context manager: entering starts the services, the worker first; leaving stops them.
+    Use as a context manager, after `prepare`: entering starts the services; leaving stops them.
     """
 
     def __init__(self, settings: Settings, tasks: int, threads: int, seed: int | None = None) -> None:
@@ -63,7 +81,9 @@ class Pipeline:
         self.store = Store(settings.target, settings.limits.pixels)
         self._max_pixels = settings.limits.pixels
         self.database = Database(settings.database_url, self.stopping)
-        self._producer = Producer(settings, ranges, seed, one_shot=True)
+        self._broker = Broker(settings, self.stopping)
+        self._backlog = Backlog(0, 0)
+        self._producer = Producer(settings, ranges, seed, one_shot=True, ahead=True)
         self._worker = Supervisor(settings, threads)
         self._tracker = Tracker(settings)
         self._threads = [
@@ -76,21 +96,32 @@ class Pipeline:
         self._finished: dict[UUID, Status] = {}
         self._started = 0.0
 
+    def prepare(self) -> Backlog:
+        """Prepare store, database and queues, and return what waits in them."""
+        self.store.prepare()
+        self.database.prepare()
+        queued: list[int] = []
+        self._broker.serve(lambda: queued.append(self._broker.size(TASKS)))
+        self._raise_error()
+        self.wait(0)
+        self._backlog = Backlog(self.database.count(Status.WAITING), queued[-1])
+        return self._backlog
+
     def __enter__(self) -> "Pipeline":
-        worker, *others = self._threads
+        worker, tracker, producer = self._threads
         try:
-            self.store.prepare()
+            if any(self._backlog):
+                producer.start()
+                self._wait_until(self._producer.published.wait)
             worker.start()
-            self.database.prepare()
-            while not self._worker.is_ready(MAX_POLL_INTERVAL):
-                self._raise_error()
-                self.wait(0)
+            self._wait_until(self._worker.is_ready)
         except BaseException:
             self.__exit__()
             raise
         self._started = time.monotonic()
-        for thread in others:
-            thread.start()
+        tracker.start()
+        if not any(self._backlog):
+            producer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,12 +145,17 @@ class Pipeline:
         if self.stopping.wait(seconds):
             raise KeyboardInterrupt
 
+    def _wait_until(self, condition: Callable[[float], bool]) -> None:
+        while not condition(MAX_POLL_INTERVAL):
+            self._raise_error()
+            self.wait(0)
+
     def is_busy(self) -> bool:
         """Tell whether the worker runs, and may be rendering an image; may be called from any thread."""
         return self._worker.is_running
 
     def progress(self) -> Progress:
-        """Query the states of the tasks, and return how many are done or failed.
+        """Query the states of the tasks, and return how many there are of each.
 
         Raises:
             Exception: the one that ended one of the services.
@@ -141,6 +177,7 @@ class Pipeline:
             total=self._producer.ranges.tasks[0],
             done=counts[Status.DONE],
             failed=counts[Status.FAILED],
+            cancelled=counts[Status.CANCELLED],
             seconds=time.monotonic() - self._started,
         )
 

@@ -19,7 +19,7 @@ from oat.process import install_signal_handlers
 from oat.settings import PermanentError, Settings, SettingsError, data_folder
 
 if TYPE_CHECKING:
-    from oat.commands.pipeline import Pipeline, Progress
+    from oat.commands.pipeline import Backlog, Pipeline, Progress
 
 GalleryPort = Annotated[
     int | None,
@@ -58,6 +58,7 @@ def run(
     install_signal_handlers(stop, pipeline.is_busy, INTERRUPTED)
     try:
         with contextlib.ExitStack() as stack:
+            console.print(_describe(pipeline.prepare()), end="", highlight=False)
             url = stack.enter_context(_gallery(settings, port))
             with console.status("Loading the renderer (the first time, it is compiled)"):
                 stack.enter_context(pipeline)
@@ -73,19 +74,22 @@ def run(
     except (PermanentError, KeyboardInterrupt):
         if not interrupted.is_set():
             raise
-        console.print("Interrupted. Start oat-worker and oat-tracker, side by side, to finish what is recorded.")
+        console.print(
+            "Interrupted. Start oat-worker and oat-tracker, side by side, to finish what is recorded, "
+            "or cancel it: oat cancel --all."
+        )
         raise typer.Exit(INTERRUPTED) from None
-    if progress.failed:
+    if progress.failed or progress.cancelled:
         raise typer.Exit(1)
 
 
 def _follow(pipeline: "Pipeline", tasks: int, console: Console) -> "Progress":
-    """Show a progress bar until all `tasks` are done or failed, and return the progress then."""
+    """Show a progress bar until none of the `tasks` is waiting, and return the progress then."""
     columns = TextColumn("Rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with ProgressBar(*columns, console=console, refresh_per_second=2) as bar:
         images = bar.add_task("images", total=tasks)
         while not (progress := pipeline.progress()).finished:
-            bar.update(images, completed=progress.done + progress.failed)
+            bar.update(images, completed=progress.ended)
             pipeline.wait(progress.poll_interval)
         bar.update(images, completed=tasks)
     return progress
@@ -106,10 +110,21 @@ def _summary(progress: "Progress", threads: int, target: str, sheet: str) -> lis
     return [
         ("done", f"{progress.done} of {progress.total}"),
         ("failed", progress.failed),
+        *([("cancelled", progress.cancelled)] if progress.cancelled else []),
         ("speed", f"{progress.done / progress.seconds:.1f} images/s with {threads} thread(s)"),
         ("images", target),
         ("all on one sheet", sheet),
     ]
+
+
+def _describe(backlog: "Backlog") -> str:
+    """Return what waits before the run begins, and what becomes of it; nothing if nothing waits."""
+    if not any(backlog):
+        return ""
+    return (
+        f"{backlog.records} task(s) are waiting from before, with {backlog.queued} message(s) in the queue. Those "
+        "of this run go first; the others stay for later workers, and oat cancel --all cancels them.\n"
+    )
 
 
 @contextlib.contextmanager

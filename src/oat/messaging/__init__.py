@@ -5,7 +5,21 @@ files.
 """
 
 from oat.messaging.broker import FLUSH_INTERVAL, Broker
-from oat.messaging.deliveries import Delivery
+from oat.messaging.connection import BrokerError
+from oat.messaging.deliveries import Choose, Delivery
 from oat.messaging.queues import DEAD_LETTERS, QUEUES, RESULTS, TASKS
+from oat.messaging.sifting import move_to_tail, sift
 
-__all__ = ["DEAD_LETTERS", "FLUSH_INTERVAL", "QUEUES", "RESULTS", "TASKS", "Broker", "Delivery"]
+__all__ = [
+    "DEAD_LETTERS",
+    "FLUSH_INTERVAL",
+    "QUEUES",
+    "RESULTS",
+    "TASKS",
+    "Broker",
+    "BrokerError",
+    "Choose",
+    "Delivery",
+    "move_to_tail",
+    "sift",
+]

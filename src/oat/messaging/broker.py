@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -18,6 +18,7 @@ import amqp
 from kombu.exceptions import KombuError
 
 from oat.addresses import parse_broker
+from oat.messaging import embedded
 from oat.messaging.confirms import Confirms
 from oat.messaging.connection import (
     PERMANENT_ERRORS,
@@ -26,8 +27,8 @@ from oat.messaging.connection import (
     ConnectionLostError,
     connect,
 )
-from oat.messaging.deliveries import Acknowledgements, Delivery
-from oat.messaging.queues import DEAD_LETTERS, declare, supports_quorum_queues
+from oat.messaging.deliveries import Acknowledgements, Delivery, count_redeliveries
+from oat.messaging.queues import declare, supports_quorum_queues
 from oat.messaging.self_pipe import SelfPipe
 from oat.process import exponential_backoff
 from oat.settings import Settings
@@ -40,12 +41,10 @@ POLL_INTERVAL = 0.02
 """Seconds between two polls of the embedded broker's folder, at least: it cannot notify a consumer."""
 
 MIN_PAUSE, MAX_PAUSE = 0.5, 15.0
-"""Seconds between the first two attempts to connect, and between two at most: a broker that restarts takes a
-while."""
+"""Seconds between the first two attempts to connect, and between two at most: a restart takes a while."""
 
 CLOSE_TIMEOUT = 2.0
-"""Seconds a broker may take for each of the last two replies, the confirms and the close, within the five seconds
-in which a service ends."""
+"""Seconds for each of the broker's last two replies, the confirms and the close; a service ends within five."""
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +112,11 @@ class Broker:
                 self._self_pipe.wait(pause)  # until an image is finished
                 self._self_pipe.drain()
 
+    @property
+    def embedded_channel(self) -> embedded.Channel | None:
+        """The channel to the embedded broker; None on RabbitMQ."""
+        return None if self._is_rabbitmq else self._channel
+
     def wake(self) -> None:
         """End the connection thread's `wait`; may be called from any thread or signal handler."""
         self._self_pipe.wake()
@@ -125,8 +129,8 @@ class Broker:
             tag, redelivered = message.delivery_tag, message.delivery_info.get("redelivered", False)
             if self._is_rabbitmq:
                 self._acknowledgements.delivered(tag)
-            count = (message.headers or {}).get("x-delivery-count")
-            delivery = Delivery(message.body, tag, count if isinstance(count, int) else 0, redelivered)
+            headers = message.headers or {}
+            delivery = Delivery(message.body, tag, count_redeliveries(headers), redelivered, queue, headers)
             self._received.append(partial(on_message, delivery))
 
         # A new tag each time: quorum queues of RabbitMQ 3.10 mistake one that is used again for the cancelled one.
@@ -169,26 +173,26 @@ class Broker:
         """Publish `bodies` to `exchange`, call `on_confirm` for each that is stored, and wait for all of them."""
         for body in bodies:
             self.publish(exchange, body, partial(on_confirm, body))
+        self.wait_for_all_confirms()
+
+    def publish_raw(
+        self, exchange: str, body: bytes | str, headers: Mapping[str, Any], on_confirm: Callable[[], None]
+    ) -> None:
+        """Publish `body`, whatever was received, to `exchange`, with `headers`."""
+        kind = None, "application/json", "utf-8" if isinstance(body, str) else "binary"
+        message = self._channel.prepare_message(body, *kind, dict(headers), {"delivery_mode": 2})
+        self._confirms.published(on_confirm)
+        self._channel.basic_publish(message, exchange=exchange, routing_key=exchange, mandatory=True)
+
+    def wait_for_all_confirms(self) -> None:
+        """Wait until the broker has confirmed all that was published, or raise `ConnectionLostError`."""
         started = time.monotonic()
-        while self._confirms:
+        while self._confirms or self._received:
             self.wait(1.0)
             timeout = CLOSE_TIMEOUT if self.stopping.is_set() else READ_TIMEOUT
             if time.monotonic() > started + timeout:
-                raise ConnectionLostError(
-                    f"{len(self._confirms)} messages were not confirmed in {timeout:g} seconds"
-                )
-
-    def dead_letter(self, body: bytes | str, reason: str, on_confirm: Callable[[], None]) -> None:
-        """Publish `body`, whatever was received, to the dead-letter queue, with the `reason` as a header."""
-        message = self._channel.prepare_message(
-            body,
-            content_type="application/json",
-            content_encoding="utf-8" if isinstance(body, str) else "binary",
-            headers={"reason": reason},
-            properties={"delivery_mode": 2},
-        )
-        self._confirms.published(on_confirm)
-        self._channel.basic_publish(message, exchange=DEAD_LETTERS, routing_key=DEAD_LETTERS, mandatory=True)
+                count = len(self._confirms)
+                raise ConnectionLostError(f"{count} messages were not confirmed in {timeout:g} seconds")
 
     def wait_for_confirms(self) -> None:
         """Wait for the missing confirms before closing, but `CLOSE_TIMEOUT` at most."""

@@ -1,6 +1,7 @@
 """Deliveries: messages that were received, and their acknowledgement."""
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
@@ -19,8 +20,21 @@ class Delivery:
     """How often a quorum queue has delivered the message before, without an `ack`; always 0 elsewhere."""
     redelivered: bool = False
     """Whether RabbitMQ has delivered the message before, to whomever; always False with the embedded broker."""
+    queue: str = ""
+    """The queue that it comes from."""
+    headers: Mapping[str, Any] = field(default_factory=dict)
     received_at: float = field(default_factory=time.monotonic)
     """When it was received, in seconds of the monotonic clock."""
+
+
+def count_redeliveries(headers: Mapping[str, Any]) -> int:
+    """Return how often a quorum queue says in `headers` that it has delivered the message before."""
+    count = headers.get("x-delivery-count")
+    return count if isinstance(count, int) else 0
+
+
+Choose = Callable[[Sequence[Delivery]], Sequence[str | None]]
+"""Returns for each message the queue where it is to be: its own keeps it, another one moves it, None drops it."""
 
 
 class Acknowledgements:

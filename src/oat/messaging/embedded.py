@@ -6,6 +6,7 @@ files atomically and lists a folder once for all files in it. What a killed proc
 tracker resends such tasks.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from typing import Any
 from kombu.connection import Connection
 from kombu.transport import filesystem, virtual
 
+from oat.messaging.deliveries import Choose, Delivery
 from oat.messaging.queues import RESULTS, TASKS
 from oat.process import DurableFolder, create_durably, unique_name
 
@@ -107,6 +109,55 @@ class Channel(filesystem.Channel):
             super()._restore(message)  # type: ignore[no-untyped-call]  # as above
         finally:
             self._unflushed = before
+
+    def sift(self, queue: str, choose: Choose) -> None:
+        """Go through the files of `queue`, and keep, move or drop each message; those kept stay where they are.
+
+        A file is removed after what it had is written elsewhere: a process that is killed in between leaves some
+        messages twice, and loses none.
+        """
+        for name in sorted(match.string for match in self._files(queue)):
+            path = f"{self._folder}/{queue}/{name}"
+            try:
+                messages: list[Message] = json.loads(_read(path))
+            except (FileNotFoundError, ValueError):
+                continue  # a consumer has it, or will say that it is damaged
+            targets = choose([self._delivery(message, queue) for message in messages])
+            kept = [message for message, target in zip(messages, targets, strict=True) if target == queue]
+            if len(kept) == len(messages):
+                continue
+            for message, target in zip(messages, targets, strict=True):
+                if target is not None and target != queue:
+                    body = self._delivery(message, queue).body
+                    encoding = "utf-8" if isinstance(body, str) else "binary"
+                    moved = self.prepare_message(  # type: ignore[no-untyped-call]  # kombu's own
+                        body, content_type="application/json", content_encoding=encoding
+                    )
+                    self.basic_publish(moved, target, target)  # type: ignore[no-untyped-call]  # as above
+            self.flush()
+            rest = dict([_file(kept, int(name.partition("-")[0]))] if kept else [])
+            if rest:
+                self._queues[queue].write(rest)
+            try:
+                os.unlink(path)  # noqa: PTH108 (as below)
+            except FileNotFoundError:  # a consumer has got all of them meanwhile
+                for copy in rest:
+                    Path(self._folder, queue, copy).unlink(missing_ok=True)
+
+    def move_to_tail(self, queue: str, count: int) -> None:
+        """Move the first `count` messages of `queue`, or some more, to its end: their files get later names."""
+        for match in sorted(self._files(queue), key=lambda match: match.string):
+            if count <= 0:
+                return
+            count -= int(match["count"])
+            later = f"{self._next_position():020d}-{unique_name()}-{match['count']}.json"
+            with contextlib.suppress(FileNotFoundError):  # a consumer has got its messages
+                Path(self._folder, queue, match.string).rename(Path(self._folder, queue, later))
+
+    def _delivery(self, message: Message, queue: str) -> Delivery:
+        """Return a message of a file as it would be delivered."""
+        decoded = self.message_to_python(message)  # type: ignore[no-untyped-call]  # kombu's own
+        return Delivery(decoded.body, decoded.delivery_tag, queue=queue, headers=decoded.headers or {})
 
     def _new_queue(self, queue: str, **_: Any) -> None:
         if queue not in self._queues:  # asking for its size declares it as well

@@ -2,7 +2,7 @@
 
 A message is dead when a service says so: the worker if it is no valid task or was redelivered too often, the
 tracker if it is no valid result or names no record. The service publishes it to the queue `dead-letters`, with the
-reason as a header (`Broker.dead_letter`), and acknowledges it. RabbitMQ counts the redeliveries
+reason, its queue and the time as headers, and acknowledges it. RabbitMQ counts the redeliveries
 (`Delivery.redeliveries`); by itself it dead-letters a message only beyond `DELIVERY_LIMIT`.
 """
 

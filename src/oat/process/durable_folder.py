@@ -15,9 +15,13 @@ import errno
 import os
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from oat.process.files import remove_stale_files, write_temporary
+
+_threads = ThreadPoolExecutor(16, thread_name_prefix="fsync")
+"""Sync the files of one write side by side; started when they are first needed."""
 
 _NO_DIRECTORY_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EROFS}
 """How a file system says that it has no fsync for folders: some network drives, which write names at once, and
@@ -57,9 +61,7 @@ class DurableFolder:
         try:
             for name, content in files.items():
                 unfinished[name] = write_temporary(self.path, content)
-            # Written all before the first fsync, so that it can write them together.
-            for _, file in unfinished.values():
-                os.fsync(file)
+            _sync_files([file for _, file in unfinished.values()])
             for name in files:
                 temporary, file = unfinished[name]
                 os.replace(temporary, os.path.join(self.path, name))  # noqa: PTH105, PTH118 (as in `files`)
@@ -108,6 +110,21 @@ class DurableFolder:
             self._is_syncing = False
             self._done = number or self._done
             self._condition.notify_all()
+
+
+def _sync_files(files: list[int]) -> None:
+    """Sync the files of these descriptors, side by side.
+
+    Raises:
+        OSError: one of them is not synced.
+    """
+    if len(files) == 1:
+        os.fsync(files[0])
+        return
+    syncs = [_threads.submit(os.fsync, file) for file in files]
+    wait(syncs)  # all of them, also when one fails: the caller closes the files
+    for sync in syncs:
+        sync.result()
 
 
 def sync_directory(path: str | os.PathLike[str]) -> None:

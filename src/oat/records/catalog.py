@@ -1,4 +1,4 @@
-"""The catalog: queries of the gallery and the API about the records, and their commands to retry and delete."""
+"""The catalog: queries of the gallery and the API about the records; it cancels, retries and deletes them."""
 
 import threading
 from collections.abc import Sequence
@@ -12,9 +12,10 @@ from oat.messages import Task
 from oat.records import paging
 from oat.records.database import Database
 from oat.records.fractal import Fractal
+from oat.records.lookup import BATCH_SIZE
 from oat.records.paging import Cursor, Page
 from oat.records.schema import fractals, outbox
-from oat.records.states import Status
+from oat.records.states import RETRIED, Status
 
 TIMEOUT = 5.0
 """Seconds until a request gets an error because the database is not available: nobody waits much longer."""
@@ -96,7 +97,7 @@ class Catalog(Database):
             since = self._clock.now(connection) - timedelta(seconds=seconds)
             query = (
                 sa.select(*columns)
-                .where(fractals.c.finished_at > since)
+                .where(fractals.c.finished_at > since, fractals.c.status != Status.CANCELLED)
                 .order_by(fractals.c.finished_at.desc())
                 .limit(limit)
             )
@@ -127,6 +128,44 @@ class Catalog(Database):
         found, now = self._read(work)
         return sorted(found, key=lambda fractal: fractal.finished_at or fractal.created_at), now
 
+    def cancel(self, uuid: UUID) -> None:
+        """Set the waiting record `uuid` to `cancelled`, and take its task out of the outbox.
+
+        Raises:
+            NotFoundError: there is no such record.
+            ConflictError: it is done or failed; nothing is changed in one that is cancelled already.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            if not _cancel(connection, [str(uuid)], self._clock.now(connection)):
+                query = sa.select(fractals.c.status).where(fractals.c.uuid == str(uuid))
+                if connection.execute(query).scalar_one_or_none() != Status.CANCELLED:
+                    _raise_why_not(connection, uuid, "it can be cancelled while it is waiting")
+
+        self._run(work)
+
+    def cancel_all(self) -> int:
+        """Set all waiting records to `cancelled`, as `cancel` does, and return how many there were.
+
+        The oldest first, in transactions of `BATCH_SIZE`: what is recorded meanwhile may be cancelled or not.
+        """
+        query = (
+            sa.select(fractals.c.uuid)
+            .where(fractals.c.status == Status.WAITING)
+            .order_by(fractals.c.created_at, fractals.c.uuid)
+            .limit(BATCH_SIZE)
+        )
+
+        def work(connection: sa.Connection) -> tuple[int, int]:
+            keys = connection.execute(query).scalars().all()
+            return len(keys), _cancel(connection, sorted(keys), self._clock.now(connection))
+
+        cancelled, found = 0, BATCH_SIZE
+        while found == BATCH_SIZE:
+            found, count = self._run(work)
+            cancelled += count
+        return cancelled
+
     def delete(self, uuid: UUID) -> None:
         """Delete the record of `uuid`.
 
@@ -138,7 +177,7 @@ class Catalog(Database):
         def work(connection: sa.Connection) -> None:
             finished = fractals.delete().where(fractals.c.uuid == str(uuid), fractals.c.status != Status.WAITING)
             if not connection.execute(finished).rowcount:
-                _raise_why_not(connection, uuid, "it can be deleted once it is done or failed")
+                _raise_why_not(connection, uuid, "it can be deleted once it is done, failed or cancelled")
             connection.execute(outbox.delete().where(outbox.c.uuid == str(uuid)))
 
         self._run(work)
@@ -147,14 +186,14 @@ class Catalog(Database):
         """Set the record `uuid` back to `waiting`, put its task into the outbox, and return it.
 
         Args:
-            uuid: a record that has failed.
+            uuid: a record that has failed or was cancelled.
             damaged: whether its image is missing or has another checksum, so that it may also be done.
 
         Raises:
             NotFoundError: there is no such record.
             ConflictError: it is in another state.
         """
-        states = [Status.FAILED, Status.DONE] if damaged else [Status.FAILED]
+        states = [*RETRIED, Status.DONE] if damaged else [*RETRIED]
 
         def work(connection: sa.Connection) -> Task:
             now = self._clock.now(connection)
@@ -165,14 +204,28 @@ class Catalog(Database):
             }  # fmt: skip
             update = fractals.update().where(this, fractals.c.status.in_(states)).values(change)
             if not connection.execute(update).rowcount:
-                _raise_why_not(
-                    connection, uuid, "it can be retried if it failed, or its image is missing or damaged"
-                )
+                reason = "it can be retried if it failed, was cancelled, or its image is missing or damaged"
+                _raise_why_not(connection, uuid, reason)
             connection.execute(outbox.delete().where(outbox.c.uuid == str(uuid)))
             connection.execute(outbox.insert().values(uuid=str(uuid), created_at=now))
             return Fractal.from_row(connection.execute(sa.select(fractals).where(this)).mappings().one()).task()
 
         return self._run(work)
+
+
+def _cancel(connection: sa.Connection, keys: Sequence[str], now: datetime) -> int:
+    """Set those of the records `keys`, which are sorted, to `cancelled` that are waiting; return how many were."""
+    if not keys:
+        return 0
+    waiting = fractals.c.uuid.in_(keys), fractals.c.status == Status.WAITING
+    change = {"status": Status.CANCELLED, "finished_at": now}
+    cancelled = connection.execute(fractals.update().where(*waiting).values(change)).rowcount
+    # Only of those that are cancelled now: a result or another transaction may have changed the others.
+    now_cancelled = sa.select(fractals.c.uuid).where(
+        fractals.c.uuid.in_(keys), fractals.c.status == Status.CANCELLED
+    )
+    connection.execute(outbox.delete().where(outbox.c.uuid.in_(connection.execute(now_cancelled).scalars().all())))
+    return cancelled
 
 
 def _raise_why_not(connection: sa.Connection, uuid: UUID, reason: str) -> NoReturn:

@@ -135,9 +135,11 @@ class Database(Transactions):
         found = self._read(lambda connection: select_statuses(connection, sorted(by_key)))
         return {by_key[key]: status for key, status in found.items()}
 
-    def count(self) -> int:
-        """Return how many records there are."""
+    def count(self, status: Status | None = None) -> int:
+        """Return how many records there are, or how many of this `status`."""
         query = sa.select(sa.func.count()).select_from(fractals)
+        if status is not None:
+            query = query.where(fractals.c.status == status)
         return self._read(lambda connection: connection.execute(query).scalar_one())
 
     def orphaned_outbox_rows(self) -> list[str]:

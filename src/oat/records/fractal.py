@@ -15,7 +15,7 @@ class Fractal(BaseModel):
     """The record of a task."""
 
     uuid: UUID = Field(description="Identifies the task, its record and its image.")
-    status: Status = Field(description="Waiting, done or failed.")
+    status: Status = Field(description="Waiting, done, failed or cancelled.")
     width: int = Field(description="Pixels across.")
     height: int = Field(description="Pixels down.")
     iterations: int = Field(description="The maximum of iterations per pixel.")
@@ -33,7 +33,7 @@ class Fractal(BaseModel):
     attempts: int = Field(description="How often its task was put into the outbox, to be published.")
     created_at: AwareDatetime = Field(description="When it was recorded.")
     sent_at: AwareDatetime = Field(description="When its latest attempt began.")
-    finished_at: AwareDatetime | None = Field(description="When it was done or failed.")
+    finished_at: AwareDatetime | None = Field(description="When it was done, failed or cancelled.")
 
     def task(self) -> Task:
         """Return the task that this is the record of."""

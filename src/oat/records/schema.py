@@ -23,7 +23,7 @@ fractals = sa.Table(
     sa.Column("height", sa.Integer, nullable=False),
     sa.Column("iterations", sa.Integer, nullable=False),
     *(sa.Column(name, sa.Double, nullable=False) for name in ("xa", "xb", "ya", "yb", "cx", "cy")),
-    sa.Column("status", sa.String(8), nullable=False),  # one of `Status`
+    sa.Column("status", sa.String(16), nullable=False),  # one of `Status`
     sa.Column("duration", sa.Double),
     sa.Column("checksum", sa.CHAR(64)),
     sa.Column("size", sa.BigInteger),

@@ -1,4 +1,11 @@
 from .audit import ADVICE, Report, Step, checksum, compare, run_audit
+from .cancellation import remove_cancelled
+from .dead_letters import (
+    DeadLetter,
+    drop_dead_letters,
+    list_dead_letters,
+    requeue_dead_letters,
+)
 from .metrics import serve_metrics
 from .outbox import publish_overdue, publish_tasks
 from .producer import Producer
@@ -15,6 +22,7 @@ __all__ = [
     "MAX_COUNT",
     "SAMPLE",
     "WINDOW",
+    "DeadLetter",
     "FractalRequest",
     "InvalidRequestError",
     "Producer",
@@ -28,9 +36,13 @@ __all__ = [
     "Worker",
     "checksum",
     "compare",
+    "drop_dead_letters",
+    "list_dead_letters",
     "publish_overdue",
     "publish_tasks",
     "random_task",
+    "remove_cancelled",
+    "requeue_dead_letters",
     "run_audit",
     "serve_metrics",
     "summarise",

@@ -28,6 +28,11 @@ READERS = 8
 """Threads that read images: an object store takes milliseconds for each, and reads many at the same time."""
 
 
+COMPARED = frozenset({Status.DONE, Status.FAILED})
+"""The states whose records are compared with their images: a cancelled one may have an image that was stored
+before a worker died, and need not have one; a retry or a delete takes care of it."""
+
+
 class Problem(StrEnum):
     """What does not add up."""
 
@@ -187,9 +192,7 @@ def checksum(store: Store, uuid: UUID) -> str | None:
 def _checksums(store: Store, records: list[Record]) -> list[str | None]:
     with ThreadPoolExecutor(READERS) as readers:
         return list(
-            readers.map(
-                lambda each: None if each.status == Status.WAITING else checksum(store, each.uuid), records
-            )
+            readers.map(lambda each: checksum(store, each.uuid) if each.status in COMPARED else None, records)
         )
 
 

@@ -16,7 +16,7 @@ RENDERED = Histogram(
     "Seconds spent on rendering an image.",
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000),
 )
-DEAD_LETTERED = Counter("oat_messages_dead_lettered", "Messages that could not be understood.")
+DEAD_LETTERED = Counter("oat_messages_dead_lettered", "Messages that could not be processed.")
 TRACKED = Counter("oat_results_tracked", "Results applied to their records.", ["status"])
 RESENT = Counter("oat_tasks_resent", "Tasks without a result that were published again.")
 

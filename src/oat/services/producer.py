@@ -2,10 +2,12 @@
 
 import logging
 import random
+import threading
 import time
 from uuid import UUID
 
 from oat.messages import Task
+from oat.messaging import TASKS, move_to_tail
 from oat.process import notify_ready
 from oat.services import metrics, outbox
 from oat.services.random_tasks import Ranges, random_task
@@ -30,36 +32,53 @@ class Producer(RecordingService):
         ranges: what the parameters are drawn from.
         seed: draws the same parameters again; None draws others each time.
         one_shot: end after one set.
+        ahead: once a set is published, move the tasks that were queued before it behind it.
     """
 
     def __init__(
-        self, settings: Settings, ranges: Ranges, seed: int | None = None, one_shot: bool = False
+        self,
+        settings: Settings,
+        ranges: Ranges,
+        seed: int | None = None,
+        one_shot: bool = False,
+        ahead: bool = False,
     ) -> None:
         super().__init__(settings, FLUSH_INTERVAL)
         self.ranges = ranges
         self.one_shot = one_shot
+        self.ahead = ahead
+        self.published = threading.Event()
+        """Set once a whole set is published, and moved ahead of the others."""
         self.produced: list[UUID] = []
         """The tasks of the present set that are recorded."""
         self._left = 0
         """Tasks of the present set that are still to be recorded."""
         self._unpublished: list[Task] = []
+        self._queued_before = 0
+        """Tasks of others that are still to be moved behind the present set."""
         self._rng = random.Random(seed)  # noqa: S311 (pictures, not secrets)
 
     def _session(self) -> None:
         notify_ready()
         while not self.stopping.is_set():
-            if not (self._left or self._unpublished):  # otherwise the connection was lost in the middle of a set
+            # Otherwise the connection was lost in the middle of a set.
+            if not (self._left or self._unpublished or self._queued_before):
                 self._begin_set()
             while (self._left or self._unpublished) and not self.stopping.is_set():
                 if not self._unpublished:
                     self._record(min(self._left, MAX_BATCH, max(MIN_BATCH, len(self.produced))))
                 outbox.publish_tasks(self._unpublished, self.database, self.broker)
+            if not (self._left or self._unpublished):
+                move_to_tail(self.broker, TASKS, self._queued_before)
+                self._queued_before = 0
+                self.published.set()
             if self.one_shot:
                 return
             self._sleep()
 
     def _begin_set(self) -> None:
         outbox.publish_overdue(self.settings.lease, self.database, self.broker)
+        self._queued_before = self.broker.size(TASKS) if self.ahead else 0
         self._left = self._rng.randint(*self.ranges.tasks)
         self.produced = []
         log.info("generating %d task(s)", self._left)

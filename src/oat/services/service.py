@@ -4,9 +4,11 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 
-from oat.messaging import FLUSH_INTERVAL, Broker, Delivery
+from oat.messaging import DEAD_LETTERS, FLUSH_INTERVAL, Broker, Delivery
 from oat.services import metrics
+from oat.services.dead_letters import dead_letter_headers
 from oat.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,9 +49,11 @@ class Service(ABC):
 
         Args:
             delivery: the message.
-            reason: why it cannot be processed; sent along as a header.
+            reason: why it cannot be processed; sent along as a header, with its queue and the time.
             on_confirm: what to do once it is confirmed, instead of acknowledging the message.
         """
         log.warning("dead-lettered a message: %s", reason)
         metrics.DEAD_LETTERED.inc()
-        self.broker.dead_letter(delivery.body, reason, on_confirm or (lambda: self.broker.ack(delivery)))
+        headers = dead_letter_headers(delivery, reason)
+        on_confirm = on_confirm or partial(self.broker.ack, delivery)
+        self.broker.publish_raw(DEAD_LETTERS, delivery.body, headers, on_confirm)

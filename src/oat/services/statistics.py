@@ -29,16 +29,17 @@ class Statistics(BaseModel):
     """The state of the system: counts, rates and warnings."""
 
     at: AwareDatetime
-    waiting: int = Field(description="Recorded and not yet done or failed.")
+    waiting: int = Field(description="Recorded and not yet done, failed or cancelled.")
     done: int
     failed: int
+    cancelled: int
     unpublished: int = Field(description="Of the waiting ones: still to be published.")
     queued: int | None = Field(description="Of the waiting ones: in the queue of tasks; null without a broker.")
     unacknowledged: int | None = Field(
         description="Of the waiting ones: with a worker, or the result with a tracker; null without a broker."
     )
     results: int | None = Field(description="Results in their queue; null without a broker.")
-    dead_letters: int | None = Field(description="Messages that could not be understood; null without a broker.")
+    dead_letters: int | None = Field(description="Messages that could not be processed; null without a broker.")
     done_per_minute: float
     failed_per_minute: float
     p50: float | None = Field(description="Seconds from record to done, half of the latest ones took less.")
@@ -80,6 +81,7 @@ def summarise(
         waiting=counts[Status.WAITING],
         done=counts[Status.DONE],
         failed=counts[Status.FAILED],
+        cancelled=counts[Status.CANCELLED],
         unpublished=unpublished[0],
         queued=queued,
         unacknowledged=unacknowledged,
@@ -128,7 +130,10 @@ def stuck(now: Statistics, overdue: bool) -> list[str]:
             "and a running tracker sends them again.",
         ),
         (idle and bool(now.results), "Results are queued and none was taken for a minute: is a tracker running?"),
-        (bool(now.dead_letters), "There are dead letters: messages that could not be understood."),
+        (
+            bool(now.dead_letters),
+            "There are dead letters: messages that could not be processed; oat dead-letters list shows why.",
+        ),
     )
     return [warning for applies, warning in warnings if applies]
 

@@ -9,6 +9,8 @@ from http import HTTPStatus
 from itertools import chain
 from uuid import UUID
 
+from pydantic import BaseModel, Field
+
 from oat.records import Catalog, Fractal, NotFoundError, Status
 from oat.services import FractalRequest, Step, checksum, compare
 from oat.settings import Settings
@@ -18,6 +20,16 @@ from oat.web.problems import ProblemError
 from oat.web.publisher import Publisher
 from oat.web.statistics import CurrentStatistics
 from oat.web.thumbnails import Thumbnails
+
+
+class Cancelled(BaseModel):
+    """What cancelling all waiting fractals has done."""
+
+    cancelled: int = Field(description="Fractals that were waiting, and are cancelled now.")
+    removed: int | None = Field(
+        description="Messages of cancelled tasks removed from their queue; null if the broker is unreachable, or "
+        "it takes longer: until they are removed, workers may still render them."
+    )
 
 
 class Backend:
@@ -59,11 +71,22 @@ class Backend:
         return self.catalog.find([task.uuid for task in tasks])
 
     def retry(self, uuid: UUID) -> Fractal:
-        """Have a task published again that has failed, or whose image is missing or damaged."""
+        """Have a task published again that failed, was cancelled, or whose image is missing or damaged."""
         fractal = self.catalog.get(uuid)
         damaged = fractal.status == Status.DONE and checksum(self.store, uuid) != fractal.checksum
         self.publisher.publish([self.catalog.retry(uuid, damaged)])
         return self.catalog.get(uuid)
+
+    def cancel(self, uuid: UUID) -> Fractal:
+        """Cancel a waiting fractal, and remove its message."""
+        self.catalog.cancel(uuid)
+        self.publisher.remove_cancelled()
+        return self.catalog.get(uuid)
+
+    def cancel_all(self) -> Cancelled:
+        """Cancel all waiting fractals, and remove their messages."""
+        cancelled = self.catalog.cancel_all()
+        return Cancelled(cancelled=cancelled, removed=self.publisher.remove_cancelled())
 
     def damage(self, fractal: Fractal) -> str | None:
         """Return what is wrong with the image of a fractal, as far as its size tells; None if nothing is."""

@@ -19,7 +19,7 @@ class StatisticsCollector(Collector):
         """Yield the metrics of the whole system."""
         now = self._statistics
         records = GaugeMetricFamily("oat_fractals", "Records of each status.", labels=["status"])
-        for status in ("waiting", "done", "failed"):
+        for status in ("waiting", "done", "failed", "cancelled"):
             records.add_metric([status], getattr(now, status))
         yield records
         yield GaugeMetricFamily("oat_unpublished", "Tasks still to be published.", now.unpublished)

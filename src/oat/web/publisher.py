@@ -1,7 +1,7 @@
 """The publisher: the thread of the web process that owns its connection to the broker.
 
 Requests record tasks and get their response; this thread publishes the tasks afterwards, at once or as soon as the
-broker is reachable.
+broker is reachable. It also removes the messages of cancelled tasks.
 """
 
 import logging
@@ -9,11 +9,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 
 from oat.messages import Task
 from oat.messaging import QUEUES
 from oat.process import notify_ready
-from oat.services import RecordingService, publish_overdue, publish_tasks
+from oat.services import RecordingService, publish_overdue, publish_tasks, remove_cancelled
 from oat.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,12 +30,18 @@ QUEUE_POLL_INTERVAL = 1.0
 """Seconds between two requests for the lengths of the queues, which the statistics show once a second at most."""
 
 
+REMOVAL_TIMEOUT = 30.0
+"""Seconds that a request to cancel waits for the messages to be removed: enough for a queue of 100,000."""
+
+
 class Publisher(RecordingService):
-    """Publishes tasks that requests have recorded, and polls the lengths of the queues."""
+    """Publishes tasks that requests have recorded, removes cancelled ones, and polls the lengths of the queues."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._pending: deque[Task] = deque(maxlen=MAX_PENDING)
+        self._removals: deque[Future[int]] = deque()
+        """Requests to remove the messages of cancelled tasks."""
         self._batch: list[Task] = []
         """Tasks that the thread has taken and not published yet."""
         self._ended = threading.Event()
@@ -55,10 +62,26 @@ class Publisher(RecordingService):
         self._pending.extend(tasks)
         self.broker.wake()
 
+    def remove_cancelled(self) -> int | None:
+        """Have the messages of cancelled tasks removed from their queue, and return how many there were.
+
+        Returns:
+            None if the broker is unreachable, or it takes longer than `REMOVAL_TIMEOUT`; the thread goes on.
+        """
+        removal: Future[int] = Future()
+        self._removals.append(removal)
+        self.broker.wake()
+        if self.queues is None:
+            return None
+        try:
+            return removal.result(REMOVAL_TIMEOUT)
+        except TimeoutError:
+            return None
+
     def stop(self, timeout: float = 5.0) -> None:
-        """Publish the pending tasks, for `timeout` seconds at most, and end the thread."""
+        """Do what is pending, for `timeout` seconds at most, and end the thread."""
         deadline = time.monotonic() + timeout
-        while (self._pending or self._batch) and self._thread.is_alive() and time.monotonic() < deadline:
+        while self._is_busy() and self._thread.is_alive() and time.monotonic() < deadline:
             self._ended.wait(0.01)
         super().stop()
         self._thread.join(max(0.1, deadline - time.monotonic()))
@@ -66,6 +89,13 @@ class Publisher(RecordingService):
             log.warning(
                 "%d task(s) are recorded and still to be sent, by any process that reaches the broker", unpublished
             )
+        if self._removals:
+            log.warning(
+                "messages of cancelled tasks are still in their queue; cancel again when the broker is reachable"
+            )
+
+    def _is_busy(self) -> bool:
+        return bool(self._pending or self._batch or self._removals)
 
     def _run(self) -> None:
         try:
@@ -84,6 +114,7 @@ class Publisher(RecordingService):
             poll_due = overdue_due = 0.0
             while not self.stopping.is_set():
                 self._publish_pending()
+                self._remove_cancelled()
                 now = time.monotonic()
                 if now >= overdue_due:
                     overdue_due = now + self.settings.lease
@@ -103,3 +134,10 @@ class Publisher(RecordingService):
                 self._batch.append(self._pending[0])
                 self._pending.popleft()  # not before, or `stop` would see neither
             publish_tasks(self._batch, self.database, self.broker)
+
+    def _remove_cancelled(self) -> None:
+        if requests := list(self._removals):
+            count = remove_cancelled(self.database, self.broker)
+            for removal in requests:
+                removal.set_result(count)
+                self._removals.popleft()

@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from helpers.gallery import SMALL, TOKEN, problem
+from helpers.missing import require
 from helpers.nginx import FORWARDED, Nginx
 from helpers.servers import MissingError
 from helpers.system import System
@@ -18,7 +19,7 @@ EVIL = "http://evil.example"
 
 
 @pytest.fixture
-def behind(tmp_path, left_out):
+def behind(tmp_path):
     """Start a gallery with these settings, and an nginx in front; return a client that trusts it."""
     with contextlib.ExitStack() as stack:
 
@@ -34,7 +35,7 @@ def behind(tmp_path, left_out):
             try:
                 nginx.start()
             except MissingError as missing:
-                left_out(str(missing))
+                require(str(missing))
             stack.callback(nginx.stop)
             url = f"http{'s' if tls else ''}://127.0.0.1:{nginx.port}{location.rstrip('/')}"
             pem = tmp_path / "ca.pem"

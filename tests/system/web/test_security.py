@@ -56,6 +56,24 @@ def test_cross_site_requests_change_nothing(api, headers):
     assert api.post("/create", data={"count": "1"}, headers=headers).status_code == 403
 
 
+def test_what_the_browser_says_of_the_site_decides(api):
+    origin = {"origin": "https://gallery.example"}
+    assert (
+        api.post("/v1/fractals", json=SMALL, headers=origin | {"sec-fetch-site": "same-origin"}).status_code == 201
+    )
+    assert api.post("/v1/fractals", json=SMALL, headers={"sec-fetch-site": "none"}).status_code == 201
+    for site in ("none", "same-site", "cross-site", "", "unheard-of"):
+        problem(api.post("/v1/fractals", json=SMALL, headers=origin | {"sec-fetch-site": site}), 403)
+
+
+@pytest.mark.parametrize("host", [None, "elsewhere.example"])
+def test_forwarded_headers_of_anybody_change_nothing(api, host):
+    headers = {"origin": "http://elsewhere.example", "x-forwarded-host": "elsewhere.example"}
+    headers |= {"x-forwarded-proto": "http", "x-forwarded-for": "127.0.0.1", "forwarded": "host=elsewhere.example"}
+    answer = api.post("/v1/fractals", json=SMALL, headers=headers | ({"host": host} if host else {}))
+    problem(answer, 421 if host else 403)
+
+
 def test_a_foreign_host_name_is_rejected(api):
     problem(api.get("/v1/statistics", headers={"host": "elsewhere.example"}), 421)
 

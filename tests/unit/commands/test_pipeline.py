@@ -16,6 +16,6 @@ from oat.commands.pipeline import MAX_POLL_INTERVAL, MIN_POLL_INTERVAL, Progress
     ],
 )
 def test_the_poll_interval_is_half_of_the_time_gone_or_left(done, failed, seconds, poll_interval):
-    progress = Progress(total=100, done=done, failed=failed, seconds=seconds)
+    progress = Progress(total=100, done=done, failed=failed, cancelled=0, seconds=seconds)
     assert progress.poll_interval == pytest.approx(poll_interval)
     assert progress.finished == (done + failed == 100)

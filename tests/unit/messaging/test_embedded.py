@@ -111,3 +111,14 @@ def test_an_unreadable_file_does_not_stop_a_consumer(tmp_path):
     [file] = (tmp_path / TASKS).iterdir()
     file.with_name("0-broken-1.json").write_text("{")
     in_session(tmp_path, lambda broker: take(broker, 10, 1))
+
+
+def test_messages_stay_in_their_order_when_the_clock_is_set_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded.time, "time_ns", lambda: 4 * 10**18)
+    publish(tmp_path, 1)
+    monkeypatch.setattr(embedded.time, "time_ns", lambda: 10**18)
+    in_session(tmp_path, lambda broker: broker.publish_all(TASKS, [b"10"]))
+    in_session(tmp_path, lambda broker: broker.publish_all(TASKS, [b"11"]))
+    taken = []
+    in_session(tmp_path, lambda broker: taken.extend(take(broker, 3, 3)))
+    assert [int(each.body) for each in taken] == [0, 10, 11]

@@ -80,3 +80,13 @@ def test_nothing_is_left_of_a_file_that_cannot_be_written(tmp_path, monkeypatch)
     with pytest.raises(OSError, match="no space"):
         write_atomically(tmp_path, "image.png", b"0123456789")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_clock_of_the_file_system_decides_what_is_stale(tmp_path, monkeypatch):
+    fresh, future = (tmp_path / f".another-host.1-00000000.{n}.part" for n in (1, 2))
+    for path in (fresh, future):
+        path.touch()
+    os.utime(future, (time.time() + 9e6,) * 2)  # from before its clock was set back
+    monkeypatch.setattr(time, "time", lambda: 4e9)  # the clock of this host
+    assert list(stale_files(tmp_path)) == [future]
+    assert sorted(tmp_path.iterdir()) == sorted([fresh, future])

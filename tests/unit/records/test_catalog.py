@@ -1,4 +1,4 @@
-"""What people ask of the records: pages, counts, retry, delete.
+"""What people ask of the records: pages, counts, cancel, retry, delete.
 
 On SQLite here; tests/integration runs the same on MariaDB and PostgreSQL.
 """
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from oat.messages import Result
 from oat.records.catalog import Catalog, ConflictError, NotFoundError
+from oat.records.lookup import BATCH_SIZE
 from oat.records.paging import Cursor
 from oat.records.states import Status
 from oat.services import Ranges, random_task
@@ -97,8 +98,9 @@ def test_a_record_has_all_its_fields(catalog):
 def test_counts_outbox_backlog_and_finished(catalog):
     uuids = record(catalog, 5)
     catalog.apply([Result(uuid=uuids[0], **DONE), Result(uuid=uuids[1], error="no")])
-    assert catalog.counts() == {Status.WAITING: 3, Status.DONE: 1, Status.FAILED: 1}
-    assert catalog.outbox_backlog()[0] == 5
+    catalog.cancel(uuids[2])
+    assert catalog.counts() == dict.fromkeys(Status, 1) | {Status.WAITING: 2}
+    assert catalog.outbox_backlog()[0] == 4
     catalog.mark_published(uuids)
     assert catalog.outbox_backlog() == (0, None)
     assert {each.status for each in catalog.finished(60, 10)} == {Status.DONE, Status.FAILED}
@@ -122,8 +124,9 @@ def test_news_after_the_clock_was_set_back_are_those_from_now_on(catalog):
     assert since <= catalog.now()
 
 
-def test_only_failed_records_can_be_retried(catalog):
-    done, failed, waiting = record(catalog, 3)
+def test_only_failed_and_cancelled_records_can_be_retried(catalog):
+    done, failed, waiting, cancelled = record(catalog, 4)
+    catalog.cancel(cancelled)
     catalog.apply([Result(uuid=done, **DONE), Result(uuid=failed, error="no")])
     catalog.mark_published([done, failed, waiting])
     for uuid in (done, waiting):
@@ -135,6 +138,52 @@ def test_only_failed_records_can_be_retried(catalog):
     fractal = catalog.get(failed)
     assert (fractal.status, fractal.error, fractal.finished_at) == (Status.WAITING, None, None)
     assert [task.uuid for task in catalog.overdue_tasks(-1)] == [failed]
+    assert catalog.retry(cancelled).uuid == cancelled
+    fractal = catalog.get(cancelled)
+    assert (fractal.status, fractal.finished_at) == (Status.WAITING, None)
+    assert {task.uuid for task in catalog.overdue_tasks(-1)} == {failed, cancelled}
+
+
+def test_a_waiting_record_is_cancelled_with_its_outbox_row(catalog):
+    done, failed, cancelled, waiting = record(catalog, 4)
+    catalog.apply([Result(uuid=done, **DONE), Result(uuid=failed, error="no")])
+    for _ in range(2):  # twice is once
+        catalog.cancel(cancelled)
+        assert catalog.get(cancelled).status == Status.CANCELLED
+    assert catalog.get(cancelled).finished_at is not None
+    assert cancelled not in {task.uuid for task in catalog.overdue_tasks(-60)}
+    assert waiting in {task.uuid for task in catalog.overdue_tasks(-60)}
+    for uuid in (done, failed):
+        with pytest.raises(ConflictError):
+            catalog.cancel(uuid)
+    with pytest.raises(NotFoundError):
+        catalog.cancel(uuid4())
+    assert [each.status for each in catalog.find([done, failed, waiting])] == ["done", "failed", "waiting"]
+
+
+@pytest.mark.parametrize("count", [0, 3, BATCH_SIZE, BATCH_SIZE + 1])
+def test_all_waiting_records_are_cancelled_and_no_others(catalog, count):
+    done, failed = record(catalog, 2)
+    catalog.apply([Result(uuid=done, **DONE), Result(uuid=failed, error="no")])
+    catalog.mark_published([done, failed])
+    if count:
+        record(catalog, count)
+    assert catalog.cancel_all() == count
+    assert catalog.cancel_all() == 0
+    counts = {Status.WAITING: 0, Status.DONE: 1, Status.FAILED: 1, Status.CANCELLED: count}
+    assert catalog.counts() == counts
+    assert catalog.outbox_backlog() == (0, None)
+
+
+def test_a_cancelled_record_is_news_is_no_failure_and_can_be_deleted(catalog):
+    [uuid] = record(catalog, 1)
+    _, since = catalog.news(catalog.now(), 10)
+    catalog.cancel(uuid)
+    assert [each.status for each in catalog.news(since, 10)[0]] == [Status.CANCELLED]
+    assert catalog.finished(60, 10) == []
+    assert [each.uuid for each in catalog.browse(5, Status.CANCELLED).fractals] == [uuid]
+    catalog.delete(uuid)
+    assert catalog.browse(5).fractals == []
 
 
 def test_waiting_records_cannot_be_deleted_and_others_only_once(catalog):

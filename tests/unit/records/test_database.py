@@ -10,13 +10,17 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from helpers.tasks import some_tasks
 from helpers.tasks import task as task_with
 from oat.messages import Result
+from oat.records.catalog import Catalog
 from oat.records.database import Database
+from oat.records.migrations import _FOLDER as FOLDER
 from oat.records.reconcile import MAX_ATTEMPTS
 from oat.records.schema import fractals, metadata
 from oat.records.states import Status
@@ -74,6 +78,27 @@ def test_a_table_of_someone_else_and_a_newer_version_are_refused(database_url):
     with pytest.raises(DatabaseError, match="newer version"):
         Database(database_url, threading.Event()).prepare()
     engine.dispose()
+
+
+def test_the_records_of_an_older_version_can_be_cancelled(database_url):
+    engine = sa.create_engine(database_url)
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+    [task] = some_tasks(1)
+    now = datetime.now(UTC).replace(tzinfo=None)
+    row = task.model_dump() | {"uuid": str(task.uuid), "status": "waiting", "attempts": 1}
+    with engine.begin() as connection:
+        connection.execute(fractals.insert().values(row | {"created_at": now, "sent_at": now}))
+    engine.dispose()
+    catalog = Catalog(database_url)
+    catalog.prepare()
+    assert catalog.get(task.uuid).task() == task
+    catalog.cancel(task.uuid)
+    assert catalog.get(task.uuid).status == Status.CANCELLED
+    catalog.close()
 
 
 def test_a_recorded_task_is_overdue_until_it_is_marked_published(database):
@@ -138,6 +163,19 @@ def test_a_task_without_a_result_is_resent_with_backoff_and_fails_at_last(databa
         database.mark_published([task.uuid])
     assert database.resend_lost(-0.001, queue_empty=True) == (0, 1)
     assert database.statuses([task.uuid]) == {task.uuid: Status.FAILED}
+
+
+def test_a_cancelled_task_is_never_resent_and_its_image_still_counts(database):
+    tasks = some_tasks(3)
+    database.record(tasks)
+    database.mark_published(task.uuid for task in tasks)
+    with database._engine.begin() as connection:
+        connection.execute(fractals.update().values(status=Status.CANCELLED))
+    assert database.resend_lost(-0.001, queue_empty=True) == (0, 0)
+    assert database.overdue_tasks(lease=-60) == []
+    image, failure, _ = (task.uuid for task in tasks)
+    database.apply([Result(uuid=image, **DONE), Result(uuid=failure, error="no")])
+    assert database.statuses([image, failure]) == {image: Status.DONE, failure: Status.CANCELLED}
 
 
 @pytest.mark.parametrize(

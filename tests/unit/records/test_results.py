@@ -15,3 +15,4 @@ def test_an_image_is_always_recorded_and_a_failure_only_without_one():
     assert state_change(Status.WAITING, failure)["error"] == "disk full"
     assert state_change(Status.DONE, failure) is None
     assert state_change(Status.FAILED, failure) is None
+    assert state_change(Status.CANCELLED, failure) is None

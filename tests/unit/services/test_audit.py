@@ -32,6 +32,9 @@ WAITING = replace(DONE, status=Status.WAITING, checksum=None, finished_at=None)
 LATER = NOW + timedelta(days=366)
 
 
+CANCELLED = replace(DONE, status=Status.CANCELLED, checksum=None)
+
+
 @pytest.mark.parametrize(
     ("record", "image", "quiet", "problem"),
     [
@@ -42,6 +45,8 @@ LATER = NOW + timedelta(days=366)
         (replace(FAILED, error=None), None, True, Problem.NO_REASON),
         (FAILED, "aa", True, Problem.RESULT_LOST),
         (FAILED, "aa", False, None),
+        (CANCELLED, None, True, None),
+        (CANCELLED, "aa", True, None),
         (WAITING, None, True, Problem.UNANSWERED),
         (WAITING, None, False, None),
         (replace(WAITING, attempts=3), None, True, None),

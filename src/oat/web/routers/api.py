@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from oat.records import Cursor, Fractal, Status
 from oat.services import FractalRequest, Statistics
+from oat.web.backend import Cancelled
 from oat.web.dependencies import BackendDependency, CursorQuery
 from oat.web.openapi import AUDIT_RESPONSE, EVENTS_RESPONSE, PROBLEM_RESPONSE, file_response
 from oat.web.problems import ProblemError
@@ -88,8 +89,24 @@ def delete_fractal(backend: BackendDependency, uuid: UUID) -> None:
 
 @router.post("/fractals/{uuid}/retry")
 def retry_fractal(backend: BackendDependency, uuid: UUID) -> Fractal:
-    """Publish the task of a fractal again that has failed, or whose image is missing or damaged."""
+    """Publish the task of a fractal again that failed, was cancelled, or whose image is missing or damaged."""
     return backend.retry(uuid)
+
+
+@router.post("/fractals/{uuid}/cancel")
+def cancel_fractal(backend: BackendDependency, uuid: UUID) -> Fractal:
+    """Cancel a waiting fractal: its message is removed from the queue.
+
+    A worker that has prefetched it may still render it; then it becomes `done`. To cancel it again is no error,
+    and removes a message that is still there.
+    """
+    return backend.cancel(uuid)
+
+
+@router.post("/cancel")
+def cancel_fractals(backend: BackendDependency) -> Cancelled:
+    """Cancel all waiting fractals: their messages are removed from the queue, as for one."""
+    return backend.cancel_all()
 
 
 @router.get("/fractals/{uuid}/image", response_class=Response, responses={200: file_response("image/png")})

@@ -38,6 +38,7 @@ class StatusFilter(StrEnum):
     DONE = Status.DONE
     WAITING = Status.WAITING
     FAILED = Status.FAILED
+    CANCELLED = Status.CANCELLED
     ALL = "all"
 
 
@@ -84,9 +85,23 @@ def delete(request: Request, backend: BackendDependency, uuid: UUID) -> Response
 
 @router.post("/fractals/{uuid}/retry")
 def retry(request: Request, backend: BackendDependency, uuid: UUID) -> Response:
-    """Publish the task of a failed fractal again and redirect to its page."""
+    """Publish the task of a fractal again and redirect to its page."""
     backend.retry(uuid)
     return RedirectResponse(f"{root_path(request.scope)}/fractals/{uuid}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/fractals/{uuid}/cancel")
+def cancel(request: Request, backend: BackendDependency, uuid: UUID) -> Response:
+    """Cancel a waiting fractal and redirect to its page."""
+    backend.cancel(uuid)
+    return RedirectResponse(f"{root_path(request.scope)}/fractals/{uuid}", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/cancel")
+def cancel_all(request: Request, backend: BackendDependency) -> Response:
+    """Cancel all waiting fractals and redirect to the cancelled ones."""
+    backend.cancel_all()
+    return RedirectResponse(f"{root_path(request.scope)}/?status=cancelled", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/create")
