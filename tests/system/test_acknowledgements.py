@@ -42,12 +42,13 @@ def test_a_task_is_acknowledged_only_when_what_became_of_it_is_confirmed(on_serv
 
 def test_a_task_is_unacknowledged_while_its_image_cannot_be_stored(on_servers):
     worker = on_servers.start("oat-worker")
-    wait_until(on_servers.images.exists, "the worker")
+    on_servers.produce(1)
+    wait_until(lambda: on_servers.queued("results") == 1, "a first result")
     on_servers.images.rename(on_servers.images.with_name("away"))
     on_servers.produce(1)
     wait_until(lambda: "trying again" in worker.log.read_text(), "an attempt")
     on_servers.kill(worker)
-    assert on_servers.queued("results") == 0
+    assert on_servers.queued("results") == 1
     assert_redelivered(on_servers, "tasks")
 
 
