@@ -89,24 +89,9 @@ lock: .venv/develop ## pin the newest versions of all dependencies (half a minut
 clean: ## remove what the other targets made
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/_build
 
-.venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "oat needs Python 3.11 or newer, this is %d.%d" % sys.version_info[:2])'
-	@$(PYTHON) -m venv .venv || { echo "python3 has no venv: install the package python3-venv"; rm -rf .venv; exit 1; }
+.venv/run .venv/develop .venv/bench: FORCE
+	@PYTHON=$(PYTHON) .ci/venv $(@F)
 
-.venv/run: .venv/bin/python requirements.txt pyproject.toml
-	@echo "Setting up .venv with the pinned requirements"
-	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
-	@.venv/bin/pip install -q --disable-pip-version-check --no-deps -e .
-	@touch $@
+FORCE:
 
-.venv/develop: .venv/run requirements-dev.txt
-	@echo "Setting up .venv with the pinned tools for development"
-	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@touch $@
-
-.venv/bench: .venv/develop requirements-bench.txt
-	@echo "Setting up .venv with the peers for comparison"
-	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt
-	@touch $@
-
-.PHONY: help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean
+.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean
