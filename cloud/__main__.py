@@ -1,0 +1,38 @@
+"""The command line: python3 -m cloud up | down | status [--json] | image."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from cloud.down import down
+from cloud.progress import CloudError, fail, say
+from cloud.settings import Cloud
+from cloud.status import status
+from cloud.up import up
+
+
+def main() -> int:
+    """Does as told; the exit status."""
+    parser = argparse.ArgumentParser(prog="cloud", description="a private OpenStack on this machine")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="bring up what is not up yet")
+    commands.add_parser("down", help="end all of it")
+    commands.add_parser("status", help="tell what runs").add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    cloud = Cloud()
+    try:
+        if arguments.command == "up":
+            up(cloud)
+            say(f"the cloud is up: source {cloud.folder}/tutorial-openrc, then type: openstack server list")
+        elif arguments.command == "down":
+            down(cloud)
+        else:
+            return status(cloud, arguments.json)
+    except CloudError as error:
+        return fail(error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Keystone's records that make the services a cloud, and a project for its user. Run inside the virtual environment.
+
+May be run again at any time: what is there stays, passwords and addresses are set anew.
+"""
+
+import openstack
+from openstack.connection import Connection
+
+from cloud.settings import GATEWAY, REGION, Cloud
+
+SERVICES = (  # name, type, path of its API; public endpoints are where servers can reach them too
+    ("glance", "image", ""),
+    ("placement", "placement", ""),
+    ("nova", "compute", "/v2.1"),
+    ("neutron", "network", ""),
+    ("heat", "orchestration", "/v1/%(tenant_id)s"),
+    ("heat-cfn", "cloudformation", "/v1"),
+    ("swift", "object-store", "/v1/AUTH_%(tenant_id)s"),
+)
+
+
+def main() -> None:
+    """Makes catalogue, roles, projects, users."""
+    cloud = Cloud()
+    connection = connect(cloud)
+    _catalogue(cloud, connection)
+    identity = connection.identity
+    roles = {role.name: role for role in identity.roles()}
+    for name in "service", "member", "heat_stack_owner", "heat_stack_user":
+        roles.setdefault(name, None)
+        roles[name] = roles[name] or identity.create_role(name=name)
+    service = _user(cloud, connection, "service", _project(connection, "service"), roles, ("admin", "service"))
+    tutorial = _project(connection, "tutorial")
+    _user(cloud, connection, "tutorial", tutorial, roles, ("member", "heat_stack_owner"))
+    # Heat keeps the users that its servers signal with in a domain of their own, away from people's.
+    domain = identity.find_domain("heat") or identity.create_domain(name="heat")
+    administrator = identity.find_user("heat_domain_admin", domain_id=domain.id) or identity.create_user(
+        name="heat_domain_admin", domain_id=domain.id
+    )
+    identity.update_user(administrator, password=cloud.passwords["heat_domain_admin"])
+    identity.assign_domain_role_to_user(domain, administrator, roles["admin"])
+    assert service
+
+
+def connect(cloud: Cloud) -> Connection:
+    """A connection as admin, on loopback."""
+    return openstack.connect(
+        auth_url=f"{cloud.url('keystone')}/v3",
+        username="admin",
+        password=cloud.passwords["admin"],
+        project_name="admin",
+        user_domain_id="default",
+        project_domain_id="default",
+        region_name=REGION,
+        interface="internal",
+    )
+
+
+def _catalogue(cloud: Cloud, connection: Connection) -> None:
+    identity = connection.identity
+    for name, kind, path in SERVICES:
+        service = identity.find_service(name) or identity.create_service(name=name, type=kind)
+        existing = {endpoint.interface: endpoint for endpoint in identity.endpoints(service_id=service.id)}
+        inner = GATEWAY if name == "swift" else "127.0.0.1"  # Swift's proxy listens in one place only
+        for interface, address in ("public", GATEWAY), ("internal", inner), ("admin", inner):
+            url = cloud.url(name, address) + path
+            if endpoint := existing.get(interface):
+                identity.update_endpoint(endpoint, url=url)
+            else:
+                identity.create_endpoint(service_id=service.id, interface=interface, url=url, region_id=REGION)
+
+
+def _project(connection, name):
+    return connection.identity.find_project(name) or connection.identity.create_project(
+        name=name, domain_id="default"
+    )
+
+
+def _user(cloud, connection, name, project, roles, granted):
+    identity = connection.identity
+    user = identity.find_user(name, domain_id="default") or identity.create_user(name=name, domain_id="default")
+    identity.update_user(user, password=cloud.passwords[name])
+    for role in granted:
+        identity.assign_project_role_to_user(project, user, roles[role])
+    return user
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""`make cloud`: brings up what is not up yet, in the order in which the services need each other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cloud import packages, workspace
+from cloud.processes import Process, Supervisor
+from cloud.progress import CloudError, say, step
+from cloud.service import Service, run, succeeds
+from cloud.services import (
+    glance,
+    heat,
+    keystone,
+    libvirt,
+    mariadb,
+    neutron,
+    nova,
+    openvswitch,
+    placement,
+    rabbitmq,
+    swift,
+)
+from cloud.settings import GATEWAY, Cloud
+
+# Modules, each of which is a Service.
+SERVICES: list[Service] = [  # type: ignore[list-item]
+    mariadb, rabbitmq, openvswitch, keystone, glance, placement, nova, neutron, heat, swift, libvirt,
+]  # fmt: skip
+
+
+def up(cloud: Cloud) -> None:
+    """Brings the cloud up.
+
+    Raises:
+        CloudError: something cannot be had or does not start; what runs by then goes on.
+    """
+    packages.install(cloud)
+    supervisor = Supervisor(cloud)
+    if not supervisor.alive("ovs-vswitchd"):
+        _check_addresses(cloud)
+    workspace.clear_remains(cloud, supervisor)
+    for service in SERVICES:
+        service.configure(cloud)
+    workspace.write_clients(cloud)
+    _start_foundations(cloud, supervisor)
+    _migrate(cloud)
+    _start(supervisor, keystone.processes(cloud))
+    _once(cloud, "identity", "users, projects and the catalogue", lambda: _python(cloud, "cloud.identity"))
+    _start_services(cloud, supervisor)
+    _once(cloud, "resources", "the network public, flavors, quotas", lambda: _python(cloud, "cloud.resources"))
+
+
+def all_processes(cloud: Cloud) -> list[Process]:
+    """Everything that runs when the cloud is up."""
+    processes = [process for service in SERVICES for process in service.processes(cloud)]
+    return [*processes, *openvswitch.ovn_processes(cloud), nova.compute(cloud)]
+
+
+def _check_addresses(cloud: Cloud) -> None:
+    if not succeeds(cloud, "sh", "-c", f"! ip -4 address show to {GATEWAY}/24 | grep -v 'br-ex$' | grep -q inet"):
+        raise CloudError(f"this machine has an address in {GATEWAY}/24 already, which is to be the cloud's network")
+
+
+def _start(supervisor: Supervisor, processes: list[Process]) -> None:
+    """Starts processes all at once, then waits for each."""
+    new = [process for process in processes if supervisor.start(process)]
+    for process in processes:
+        supervisor.wait(process)
+    if new:
+        say(f"{', '.join(process.name for process in new)}: up")
+
+
+def _start_foundations(cloud: Cloud, supervisor: Supervisor) -> None:
+    servers, switch = mariadb.processes(cloud) + rabbitmq.processes(cloud), openvswitch.processes(cloud)
+    for process in servers:
+        supervisor.start(process)
+    _start(supervisor, switch[:1])
+    openvswitch.tell_the_chassis(cloud)
+    _start(supervisor, switch[1:])
+    openvswitch.make_bridges(cloud)
+    _start(supervisor, openvswitch.ovn_processes(cloud))
+    _start(supervisor, servers)
+
+
+def _start_services(cloud: Cloud, supervisor: Supervisor) -> None:
+    """Everything but Keystone, at once: each waits for what it needs."""
+    began = [process for service in (glance, placement, nova, neutron, heat, swift) for process in service.processes(cloud)]
+    for process in began:
+        supervisor.start(process)
+    _start(supervisor, libvirt.processes(cloud))
+    supervisor.start(nova.compute(cloud))
+    _start(supervisor, began)
+    _python(cloud, "cloud.await_agents")
+    _once(cloud, "cell", "the compute node's cell", lambda: run(cloud, nova.discover_hosts(cloud), "nova-manage"))
+
+
+def _migrate(cloud: Cloud) -> None:
+    """Makes the databases and their tables; again only when another version is installed."""
+    services = [service for service in SERVICES if service.DATABASES]
+
+    def migrate_all() -> None:
+        mariadb.create_databases(cloud, [name for service in services for name in service.DATABASES])
+        with ThreadPoolExecutor(max_workers=3) as pool:
+            list(pool.map(lambda service: _migrate_one(cloud, service), services))
+
+    _once(cloud, "tables", "the services' tables", migrate_all)
+
+
+def _migrate_one(cloud: Cloud, service: Service) -> None:
+    for command in service.migrations(cloud):
+        run(cloud, command, f"{service.DATABASES[0]}-tables")
+
+
+def _python(cloud: Cloud, module: str, *arguments: str) -> None:
+    checkout = str(Path(__file__).parents[1])
+    command = [f"{cloud.venv}/bin/python", "-m", module, *arguments]
+    run(cloud, command, module.replace(".", "-"), PYTHONPATH=checkout, OAT_CLOUD=str(cloud.folder))
+
+
+def _once(cloud: Cloud, name: str, text: str, action: Callable[[], object]) -> None:
+    """Does what is done already only if the version or the addresses have changed since."""
+    stamp = cloud.state / "done" / name
+    sources = [packages.REQUIREMENTS, Path(__file__).with_name("settings.py"), Path(__file__).with_name(f"{name}.py")]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources if file.exists())).hexdigest()
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    with step(text):
+        action()
+    stamp.parent.mkdir(exist_ok=True)
+    stamp.write_text(digest)

@@ -1,0 +1,118 @@
+"""What the cloud has in this machine beside processes (devices, namespaces, loop devices), and its users' files."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+
+from cloud.processes import Supervisor
+from cloud.progress import CloudError, wait_for
+from cloud.service import succeeds
+from cloud.services import libvirt, openvswitch
+from cloud.settings import GATEWAY, REGION, Cloud
+
+_SHUTDOWN_SECONDS = 20  # a server's MariaDB is stopped within a few
+
+
+def write_clients(cloud: Cloud) -> None:
+    """Writes clouds.yaml for the user tutorial and for admin, and for each a file to source."""
+    for user in "tutorial", "admin":
+        clouds = cloud.folder / ("clouds.yaml" if user == "tutorial" else "admin-clouds.yaml")
+        entry = {
+            "auth": {
+                "auth_url": f"{cloud.url('keystone', GATEWAY)}/v3",
+                "username": user,
+                "password": cloud.passwords[user],
+                "project_name": user,
+                "user_domain_id": "default",
+                "project_domain_id": "default",
+            },
+            "region_name": REGION,
+            "identity_api_version": 3,
+        }
+        _write_private(clouds, json.dumps({"clouds": {user: entry}}, indent=1) + "\n")  # JSON is YAML
+        _write_private(
+            cloud.folder / f"{user}-openrc",
+            f"""\
+# Source this: the command `openstack` then speaks to this cloud as {user}.
+unset $(env | sed -n 's/^\\(OS_[A-Z_]*\\)=.*/\\1/p')
+export OS_CLIENT_CONFIG_FILE={shlex.quote(str(clouds))} OS_CLOUD={user}
+case ":$PATH:" in *:{cloud.bin}:*) ;; *) PATH={cloud.bin}:$PATH ;; esac
+""",
+        )
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Writes a file that holds a password: for root, or for who called sudo."""
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    file.write_text(text)
+    if "SUDO_UID" in os.environ:
+        os.chown(file, int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"]))
+
+
+def clear_remains(cloud: Cloud, supervisor: Supervisor) -> None:
+    """Takes back what dead processes could not take back themselves: after kill -9, or a power cut."""
+    if not supervisor.alive("libvirtd"):
+        kill_containers(cloud)
+        _detach_loop_devices(cloud)
+    if not supervisor.alive("neutron-ovn-metadata-agent"):
+        delete_namespaces(cloud)
+    if not supervisor.alive("ovs-vswitchd"):
+        openvswitch.remove_devices(cloud)
+
+
+def shut_down_servers(cloud: Cloud) -> None:
+    """Shuts the running servers down as when a machine is switched off: they get some seconds, then they end."""
+    running = _running_servers(cloud)
+    for name in running:
+        succeeds(cloud, "virsh", "-c", libvirt.uri(cloud), "shutdown", name)
+    if running:
+        with contextlib.suppress(CloudError):
+            wait_for("the servers' end", lambda: not _running_servers(cloud), _SHUTDOWN_SECONDS)
+    for name in _running_servers(cloud):
+        succeeds(cloud, "virsh", "-c", libvirt.uri(cloud), "destroy", name)
+
+
+def _running_servers(cloud: Cloud) -> list[str]:
+    command = ["virsh", "-c", libvirt.uri(cloud), "list", "--name"]
+    listing = subprocess.run(command, capture_output=True, text=True, timeout=30, env=cloud.environment, check=False)
+    return listing.stdout.split()
+
+
+def kill_containers(cloud: Cloud) -> None:
+    """Ends containers that libvirtd, killed before them, has left: their controllers, and with these the containers.
+
+    libvirt keeps the process id of each controller in a file. A controller's container is its only child.
+    """
+    for file in (cloud.state / "libvirt/run/lxc").glob("*.pid"):
+        controller = Path("/proc") / file.read_text().strip()
+        with contextlib.suppress(OSError):
+            if b"libvirt_lxc" in (controller / "cmdline").read_bytes():
+                children = (controller / "task" / controller.name / "children").read_text().split()
+                for pid in [*children, controller.name]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
+        file.unlink()
+
+
+def _detach_loop_devices(cloud: Cloud) -> None:
+    """Detaches the loop devices of servers' disks."""
+    command = ["losetup", "--list", "--json", "--output", "NAME,BACK-FILE"]
+    listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    for device in json.loads(listing or '{"loopdevices": []}')["loopdevices"]:
+        if str(device["back-file"]).startswith(f"{cloud.state}/"):
+            succeeds(cloud, "losetup", "--detach", device["name"])
+
+
+def delete_namespaces(cloud: Cloud) -> None:
+    """Deletes the namespaces of the metadata agent, one a network, named after it; haproxy in them ends before."""
+    for configuration in (cloud.state / "neutron/ovn-metadata-proxy").glob("*.conf"):
+        name = f"ovnmeta-{configuration.stem}"
+        if (Path("/run/netns") / name).exists():
+            succeeds(cloud, "ip", "netns", "delete", name)
