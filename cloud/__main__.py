@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from cloud.down import down
+from cloud.image import build_application, upload, write_qcow2
 from cloud.progress import CloudError, fail, say
 from cloud.settings import Cloud
 from cloud.status import status
@@ -17,6 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="cloud", description="a private OpenStack on this machine")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="bring up what is not up yet")
+    commands.add_parser("image", help="make the application's image, and put it into Glance")
     commands.add_parser("down", help="end all of it")
     commands.add_parser("status", help="tell what runs").add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -25,6 +27,9 @@ def main() -> int:
         if arguments.command == "up":
             up(cloud)
             say(f"the cloud is up: source {cloud.folder}/tutorial-openrc, then type: openstack server list")
+        elif arguments.command == "image":
+            file = upload(cloud, "oat", build_application(cloud))
+            say(f"Glance has the image oat; for another cloud it is {write_qcow2(cloud, file)}")
         elif arguments.command == "down":
             down(cloud)
         else:

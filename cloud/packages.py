@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
-from cloud.processes import tail
 from cloud.progress import CloudError, step
+from cloud.service import run
 from cloud.services import libvirt
 from cloud.settings import Cloud
 
@@ -65,6 +66,8 @@ def install(cloud: Cloud) -> None:
         raise CloudError("networks and containers are made by root only: become root, or use sudo")
     if not shutil.which("apt-get"):
         raise CloudError("this is not Debian: the servers come from Debian's packages")
+    if debian_release() not in {"bookworm", "trixie"}:
+        raise CloudError(f"this is neither Debian 12 nor 13, but {platform.freedesktop_os_release()['PRETTY_NAME']}")
     for folder in cloud.etc, cloud.log, cloud.run, cloud.state, cloud.bin:
         folder.mkdir(parents=True, exist_ok=True)
     cloud.folder.chmod(0o755)
@@ -134,7 +137,7 @@ def _unpack_switch(cloud: Cloud) -> None:
                 (apt / folder).mkdir(parents=True)
             (apt / "status").touch()
             keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-            (apt / "etc/sources.list").write_text(f"deb [signed-by={keys}] {_debian_mirror()} trixie main\n")
+            (apt / "etc/sources.list").write_text(f"deb [signed-by={keys}] {debian_mirror()} trixie main\n")
             options = [f"Dir::Etc={apt}/etc", f"Dir::State={apt}/state", f"Dir::State::status={apt}/status"]
             options += [f"Dir::Cache={apt}/cache", "APT::Sandbox::User=root", "Debug::NoLocking=1"]
             own = [part for option in options for part in ("-o", option)]
@@ -159,7 +162,12 @@ exec {loader} --argv0 {script.name} --library-path {libraries} {root}/{program} 
         script.chmod(0o755)
 
 
-def _debian_mirror() -> str:
+def debian_release() -> str:
+    """The code name of this machine's release of Debian, which servers get too."""
+    return platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+
+
+def debian_mirror() -> str:
     """Where this machine's own packages of Debian come from."""
     format_ = "$(REPO_URI) $(ORIGIN) $(COMPONENT) $(CODENAME)"
     targets = ["apt-get", "indextargets", "--format", format_, "Created-By: Packages"]
@@ -171,16 +179,4 @@ def _debian_mirror() -> str:
 
 
 def _run(cloud: Cloud, command: list[str]) -> None:
-    """Runs an installer with the user's own environment, in which a proxy or a mirror may be set."""
-    log = cloud.log / "install.log"
-    with log.open("ab") as output:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-            check=False,
-        )
-    if done.returncode:
-        raise CloudError(f"{command[0]} failed; the end of {log}:\n{tail(log)}")
+    run(cloud, command, "install", inherit=True, DEBIAN_FRONTEND="noninteractive")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import urllib.error
 import urllib.request
@@ -69,8 +70,15 @@ def answers(url: str) -> bool:
         return False
 
 
-def run(cloud: Cloud, command: list[str], log: str, **environment: str) -> str:
+def run(cloud: Cloud, command: list[str], log: str, *, inherit: bool = False, **environment: str) -> str:
     """Runs a command to its end, its errors into a log; what it printed.
+
+    Args:
+        cloud: whose command it is.
+        command: with its arguments.
+        log: the name of the log.
+        inherit: whether it gets the variables of who called the driver: a proxy or a mirror may be among them.
+        environment: more variables.
 
     Raises:
         CloudError: it failed; the message has the end of the log.
@@ -82,13 +90,20 @@ def run(cloud: Cloud, command: list[str], log: str, **environment: str) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=output,
-            env=cloud.environment | environment,
+            env=(dict(os.environ) if inherit else cloud.environment) | environment,
             check=False,
         )
         output.write(done.stdout)
     if done.returncode:
         raise CloudError(f"{' '.join(command[:3])}… failed; the end of {file}:\n{tail(file)}")
     return done.stdout.decode()
+
+
+def python(cloud: Cloud, module: str, *arguments: str) -> None:
+    """Runs a module of this driver that needs openstacksdk, in the virtual environment."""
+    command = [f"{cloud.venv}/bin/python", "-m", module, *arguments]
+    checkout = str(Path(__file__).parents[1])
+    run(cloud, command, module.replace(".", "-"), PYTHONPATH=checkout, OAT_CLOUD=str(cloud.folder))
 
 
 def succeeds(cloud: Cloud, *command: str) -> bool:

@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cloud import packages, workspace
+from cloud.image import build_debian, upload
 from cloud.processes import Process, Supervisor
 from cloud.progress import CloudError, say, step
-from cloud.service import Service, run, succeeds
+from cloud.service import Service, python, run, succeeds
 from cloud.services import (
     glance,
     heat,
@@ -39,6 +40,13 @@ def up(cloud: Cloud) -> None:
         CloudError: something cannot be had or does not start; what runs by then goes on.
     """
     packages.install(cloud)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        image = pool.submit(build_debian, cloud)  # mostly waits for downloads and disks
+        _bring_up(cloud)
+        upload(cloud, "debian", image.result())
+
+
+def _bring_up(cloud: Cloud) -> None:
     supervisor = Supervisor(cloud)
     if not supervisor.alive("ovs-vswitchd"):
         _check_addresses(cloud)
@@ -49,9 +57,9 @@ def up(cloud: Cloud) -> None:
     _start_foundations(cloud, supervisor)
     _migrate(cloud)
     _start(supervisor, keystone.processes(cloud))
-    _once(cloud, "identity", "users, projects and the catalogue", lambda: _python(cloud, "cloud.identity"))
+    _once(cloud, "identity", "users, projects and the catalogue", lambda: python(cloud, "cloud.identity"))
     _start_services(cloud, supervisor)
-    _once(cloud, "resources", "the network public, flavors, quotas", lambda: _python(cloud, "cloud.resources"))
+    _once(cloud, "resources", "the network public, flavors, quotas", lambda: python(cloud, "cloud.resources"))
 
 
 def all_processes(cloud: Cloud) -> list[Process]:
@@ -94,7 +102,7 @@ def _start_services(cloud: Cloud, supervisor: Supervisor) -> None:
     _start(supervisor, libvirt.processes(cloud))
     supervisor.start(nova.compute(cloud))
     _start(supervisor, began)
-    _python(cloud, "cloud.await_agents")
+    python(cloud, "cloud.await_agents")
     _once(cloud, "cell", "the compute node's cell", lambda: run(cloud, nova.discover_hosts(cloud), "nova-manage"))
 
 
@@ -113,12 +121,6 @@ def _migrate(cloud: Cloud) -> None:
 def _migrate_one(cloud: Cloud, service: Service) -> None:
     for command in service.migrations(cloud):
         run(cloud, command, f"{service.DATABASES[0]}-tables")
-
-
-def _python(cloud: Cloud, module: str, *arguments: str) -> None:
-    checkout = str(Path(__file__).parents[1])
-    command = [f"{cloud.venv}/bin/python", "-m", module, *arguments]
-    run(cloud, command, module.replace(".", "-"), PYTHONPATH=checkout, OAT_CLOUD=str(cloud.folder))
 
 
 def _once(cloud: Cloud, name: str, text: str, action: Callable[[], object]) -> None:
