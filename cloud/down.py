@@ -27,4 +27,5 @@ def down(cloud: Cloud) -> None:
     supervisor.stop(foundations)
     supervisor.stop_strays()
     workspace.clear_remains(cloud, supervisor)
+    workspace.restore_mounts(cloud)
     say(f"the cloud is down; its state is in {cloud.folder}")

@@ -51,6 +51,7 @@ def _bring_up(cloud: Cloud) -> None:
     if not supervisor.alive("ovs-vswitchd"):
         _check_addresses(cloud)
     workspace.clear_remains(cloud, supervisor)
+    workspace.remember_mounts(cloud)
     for service in SERVICES:
         service.configure(cloud)
     workspace.write_clients(cloud)
@@ -75,33 +76,40 @@ def _check_addresses(cloud: Cloud) -> None:
 
 def _start(supervisor: Supervisor, processes: list[Process]) -> None:
     """Starts processes all at once, then waits for each."""
-    new = [process for process in processes if supervisor.start(process)]
-    for process in processes:
+    _wait(supervisor, _launch(supervisor, processes))
+
+
+def _launch(supervisor: Supervisor, processes: list[Process]) -> dict[Process, bool]:
+    """Starts processes; which of them did not run before."""
+    return {process: supervisor.start(process) for process in processes}
+
+
+def _wait(supervisor: Supervisor, launched: dict[Process, bool]) -> None:
+    for process in launched:
         supervisor.wait(process)
-    if new:
-        say(f"{', '.join(process.name for process in new)}: up")
+    if new := [process.name for process, is_new in launched.items() if is_new]:
+        say(f"{', '.join(new)}: up")
 
 
 def _start_foundations(cloud: Cloud, supervisor: Supervisor) -> None:
-    servers, switch = mariadb.processes(cloud) + rabbitmq.processes(cloud), openvswitch.processes(cloud)
-    for process in servers:
-        supervisor.start(process)
-    _start(supervisor, switch[:1])
+    """MariaDB and RabbitMQ take some seconds; the network is there before."""
+    servers = _launch(supervisor, [*mariadb.processes(cloud), *rabbitmq.processes(cloud)])
+    database, switch = openvswitch.processes(cloud)
+    _start(supervisor, [database])
     openvswitch.tell_the_chassis(cloud)
-    _start(supervisor, switch[1:])
+    _start(supervisor, [switch])
     openvswitch.make_bridges(cloud)
     _start(supervisor, openvswitch.ovn_processes(cloud))
-    _start(supervisor, servers)
+    _wait(supervisor, servers)
 
 
 def _start_services(cloud: Cloud, supervisor: Supervisor) -> None:
     """Everything but Keystone, at once: each waits for what it needs."""
-    began = [process for service in (glance, placement, nova, neutron, heat, swift) for process in service.processes(cloud)]
-    for process in began:
-        supervisor.start(process)
+    services = glance, placement, nova, neutron, heat, swift
+    launched = _launch(supervisor, [process for service in services for process in service.processes(cloud)])
     _start(supervisor, libvirt.processes(cloud))
-    supervisor.start(nova.compute(cloud))
-    _start(supervisor, began)
+    launched |= _launch(supervisor, [nova.compute(cloud)])
+    _wait(supervisor, launched)
     python(cloud, "cloud.await_agents")
     _once(cloud, "cell", "the compute node's cell", lambda: run(cloud, nova.discover_hosts(cloud), "nova-manage"))
 

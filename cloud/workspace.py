@@ -16,6 +16,7 @@ from cloud.service import succeeds
 from cloud.services import libvirt, openvswitch
 from cloud.settings import GATEWAY, REGION, Cloud
 
+_NETNS = "/run/netns"
 _SHUTDOWN_SECONDS = 20  # a server's MariaDB is stopped within a few
 
 
@@ -67,6 +68,31 @@ def clear_remains(cloud: Cloud, supervisor: Supervisor) -> None:
         openvswitch.remove_devices(cloud)
 
 
+def remember_mounts(cloud: Cloud) -> None:
+    """Notes what the cloud will change among this machine's mounts, once, before anything runs."""
+    note = cloud.run / "mounts.json"
+    if not note.exists():
+        mounts = {line.split()[1]: line.split() for line in Path("/proc/self/mounts").read_text().splitlines()}
+        # `ip netns` mounts its folder onto itself; a container's systemd changes the options of the shared cgroup2.
+        cgroup2 = next((fields for fields in mounts.values() if fields[2] == "cgroup2"), None)
+        note.write_text(
+            json.dumps({"netns": _NETNS in mounts, "cgroup2": [cgroup2[1], cgroup2[3]] if cgroup2 else None})
+        )
+
+
+def restore_mounts(cloud: Cloud) -> None:
+    """Takes these changes back, when nothing runs any more."""
+    note = cloud.run / "mounts.json"
+    if note.exists():
+        before = json.loads(note.read_text())
+        if not before["netns"] and not any(Path(_NETNS).iterdir()):
+            succeeds(cloud, "umount", _NETNS)
+        if before["cgroup2"]:
+            path, options = before["cgroup2"]
+            succeeds(cloud, "mount", "-t", "cgroup2", "-o", f"remount,{options}", "none", path)
+        note.unlink()
+
+
 def shut_down_servers(cloud: Cloud) -> None:
     """Shuts the running servers down as when a machine is switched off: they get some seconds, then they end."""
     running = _running_servers(cloud)
@@ -114,5 +140,5 @@ def delete_namespaces(cloud: Cloud) -> None:
     """Deletes the namespaces of the metadata agent, one a network, named after it; haproxy in them ends before."""
     for configuration in (cloud.state / "neutron/ovn-metadata-proxy").glob("*.conf"):
         name = f"ovnmeta-{configuration.stem}"
-        if (Path("/run/netns") / name).exists():
+        if (Path(_NETNS) / name).exists():
             succeeds(cloud, "ip", "netns", "delete", name)

@@ -29,6 +29,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "worker_class": "gthread",
             "threads": 8,
             "timeout": 300,  # seconds; a create that asks five services is slow on a busy machine
+            "keepalive": 75,  # seconds; longer than the services' clients keep a connection that they do not use
             "graceful_timeout": 3,
             "proc_name": name,
             "control_socket_disable": True,

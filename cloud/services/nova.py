@@ -31,9 +31,8 @@ host = {HOST}
 my_ip = {LOOPBACK}
 state_path = {cloud.state}/nova
 compute_driver = libvirt.LibvirtDriver
-# A server's disk is a plain copy of the image, and what the server learns about itself comes on a drive too.
+# A server's disk is a plain copy of the image.
 use_cow_images = false
-force_config_drive = true
 # Servers that ran before the machine went down are started again.
 resume_guests_state_on_host_boot = true
 sync_power_state_interval = 30
