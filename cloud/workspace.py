@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 from cloud.processes import Supervisor
@@ -61,7 +62,6 @@ def clear_remains(cloud: Cloud, supervisor: Supervisor) -> None:
     """Takes back what dead processes could not take back themselves: after kill -9, or a power cut."""
     if not supervisor.alive("libvirtd"):
         kill_containers(cloud)
-        _detach_loop_devices(cloud)
     if not supervisor.alive("neutron-ovn-metadata-agent"):
         delete_namespaces(cloud)
     if not supervisor.alive("ovs-vswitchd"):
@@ -112,28 +112,41 @@ def _running_servers(cloud: Cloud) -> list[str]:
 
 
 def kill_containers(cloud: Cloud) -> None:
-    """Ends containers that libvirtd, killed before them, has left: their controllers, and with these the containers.
+    """Ends containers that libvirtd, or even their controllers, have left behind, and detaches their disks.
 
-    libvirt keeps the process id of each controller in a file. A controller's container is its only child.
+    A container goes on when the controller that libvirt gives it is killed. What is ours is known by the disk it has
+    as its root: a loop device on a file in the folder of this cloud.
     """
-    for file in (cloud.state / "libvirt/run/lxc").glob("*.pid"):
-        controller = Path("/proc") / file.read_text().strip()
-        with contextlib.suppress(OSError):
-            if b"libvirt_lxc" in (controller / "cmdline").read_bytes():
-                children = (controller / "task" / controller.name / "children").read_text().split()
-                for pid in [*children, controller.name]:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(int(pid), signal.SIGKILL)
-        file.unlink()
+    disks = _loop_devices(cloud)
+    deadline = time.monotonic() + _SHUTDOWN_SECONDS
+    while (left := _rooted_on(disks)) and time.monotonic() < deadline:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+    for device in disks:
+        succeeds(cloud, "losetup", "--detach", device)
+    for file in (cloud.state / "libvirt/run/lxc").glob("*.*"):
+        if file.suffix in {".pid", ".xml"}:  # a new libvirtd would take others' processes of these ids for its own
+            file.unlink()
 
 
-def _detach_loop_devices(cloud: Cloud) -> None:
-    """Detaches the loop devices of servers' disks."""
+def _loop_devices(cloud: Cloud) -> set[str]:
     command = ["losetup", "--list", "--json", "--output", "NAME,BACK-FILE"]
     listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    for device in json.loads(listing or '{"loopdevices": []}')["loopdevices"]:
-        if str(device["back-file"]).startswith(f"{cloud.state}/"):
-            succeeds(cloud, "losetup", "--detach", device["name"])
+    devices = json.loads(listing or '{"loopdevices": []}')["loopdevices"]
+    return {device["name"] for device in devices if str(device["back-file"]).startswith(f"{cloud.state}/")}
+
+
+def _rooted_on(devices: set[str]) -> set[int]:
+    found = set()
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            mounts = (entry / "mountinfo").read_text().splitlines() if entry.name.isdecimal() else []
+            for fields in map(str.split, mounts):
+                if fields[4] == "/" and fields[fields.index("-") + 2] in devices:
+                    found.add(int(entry.name))
+    return found
 
 
 def delete_namespaces(cloud: Cloud) -> None:
