@@ -26,12 +26,14 @@ def main() -> None:
     _catalogue(cloud, connection)
     identity = connection.identity
     roles = {role.name: role for role in identity.roles()}
-    for name in "service", "member", "heat_stack_owner", "heat_stack_user":
+    for name in "service", "member", "heat_stack_owner", "heat_stack_user", "swiftoperator":
         roles.setdefault(name, None)
         roles[name] = roles[name] or identity.create_role(name=name)
-    service = _user(cloud, connection, "service", _project(connection, "service"), roles, ("admin", "service"))
+    _user(cloud, connection, "service", _project(connection, "service"), roles, ("admin", "service"))
     tutorial = _project(connection, "tutorial")
     _user(cloud, connection, "tutorial", tutorial, roles, ("member", "heat_stack_owner"))
+    # Its credentials are for servers that keep objects in the project's account: no other service knows the role.
+    _user(cloud, connection, "tutorial-objects", tutorial, roles, ("swiftoperator",))
     # Heat keeps the users that its servers signal with in a domain of their own, away from people's.
     domain = identity.find_domain("heat") or identity.create_domain(name="heat")
     administrator = identity.find_user("heat_domain_admin", domain_id=domain.id) or identity.create_user(
@@ -39,7 +41,6 @@ def main() -> None:
     )
     identity.update_user(administrator, password=cloud.passwords["heat_domain_admin"])
     identity.assign_domain_role_to_user(domain, administrator, roles["admin"])
-    assert service
 
 
 def connect(cloud: Cloud) -> Connection:

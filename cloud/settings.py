@@ -40,6 +40,7 @@ PORTS = {
 PASSWORDS = (
     "admin",
     "tutorial",
+    "tutorial-objects",
     "service",
     "heat_domain_admin",
     "database",

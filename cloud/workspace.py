@@ -22,31 +22,37 @@ _SHUTDOWN_SECONDS = 20  # a server's MariaDB is stopped within a few
 
 
 def write_clients(cloud: Cloud) -> None:
-    """Writes clouds.yaml for the user tutorial and for admin, and for each a file to source."""
-    for user in "tutorial", "admin":
-        clouds = cloud.folder / ("clouds.yaml" if user == "tutorial" else "admin-clouds.yaml")
-        entry = {
-            "auth": {
-                "auth_url": f"{cloud.url('keystone', GATEWAY)}/v3",
-                "username": user,
-                "password": cloud.passwords[user],
-                "project_name": user,
-                "user_domain_id": "default",
-                "project_domain_id": "default",
-            },
-            "region_name": REGION,
-            "identity_api_version": 3,
-        }
-        _write_private(clouds, json.dumps({"clouds": {user: entry}}, indent=1) + "\n")  # JSON is YAML
+    """Writes clouds.yaml for the project tutorial, one for admin, and for each a file to source."""
+    projects = {"tutorial": "tutorial", "tutorial-objects": "tutorial", "admin": "admin"}
+    entries = {user: _entry(cloud, user, project) for user, project in projects.items()}
+    for user, file in ("tutorial", "clouds.yaml"), ("admin", "admin-clouds.yaml"):
+        clouds = {name: entry for name, entry in entries.items() if (name == "admin") == (user == "admin")}
+        path = cloud.folder / file
+        _write_private(path, json.dumps({"clouds": clouds}, indent=1) + "\n")  # JSON is YAML
         _write_private(
             cloud.folder / f"{user}-openrc",
             f"""\
 # Source this: the command `openstack` then speaks to this cloud as {user}.
 unset $(env | sed -n 's/^\\(OS_[A-Z_]*\\)=.*/\\1/p')
-export OS_CLIENT_CONFIG_FILE={shlex.quote(str(clouds))} OS_CLOUD={user}
+export OS_CLIENT_CONFIG_FILE={shlex.quote(str(path))} OS_CLOUD={user}
 case ":$PATH:" in *:{cloud.bin}:*) ;; *) PATH={cloud.bin}:$PATH ;; esac
 """,
         )
+
+
+def _entry(cloud: Cloud, user: str, project: str) -> dict[str, object]:
+    return {
+        "auth": {
+            "auth_url": f"{cloud.url('keystone', GATEWAY)}/v3",
+            "username": user,
+            "password": cloud.passwords[user],
+            "project_name": project,
+            "user_domain_id": "default",
+            "project_domain_id": "default",
+        },
+        "region_name": REGION,
+        "identity_api_version": 3,
+    }
 
 
 def _write_private(file: Path, text: str) -> None:

@@ -12,8 +12,17 @@ root=$1 release=$2 mirror=$3
 packages=systemd-sysv,systemd-resolved,dbus,udev,iproute2,netbase,ca-certificates,python3-cffi-backend,cloud-init
 packages+=,openssh-server,python3,curl,ethtool,iputils-ping,procps,sudo
 rm -rf "$root"
+# A server gets a copy of all this, so there is nothing in it that nobody reads there.
+install -d "$root/etc/dpkg/dpkg.cfg.d"
+cat >"$root/etc/dpkg/dpkg.cfg.d/slim" <<'END'
+path-exclude=/usr/share/doc/*
+path-exclude=/usr/share/info/*
+path-exclude=/usr/share/locale/*
+path-exclude=/usr/share/man/*
+END
 debootstrap --variant=minbase --include="$packages" "$release" "$root" "$mirror"
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
+rm -rf "$root"/usr/share/{doc,info,locale,man}/* # of what debootstrap itself has unpacked
 : >"$root/etc/fstab"
 : >"$root/etc/machine-id"
 ln -sf /run/systemd/resolve/resolv.conf "$root/etc/resolv.conf"

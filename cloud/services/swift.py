@@ -93,7 +93,7 @@ service_type = any
 {cloud.credentials}
 [filter:keystoneauth]
 use = egg:swift#keystoneauth
-operator_roles = admin, member
+operator_roles = admin, member, swiftoperator
 """,
     )
 
