@@ -1,4 +1,4 @@
-"""Waits until Nova's compute node and Neutron's OVN controller have reported. Run inside the virtual environment."""
+"""Waits until Nova's compute node and Neutron's agents have reported. Run inside the virtual environment."""
 
 import time
 

@@ -1,8 +1,8 @@
 """Reads the consoles of the containers into console.log, where Nova looks for what a server has printed.
 
-libvirt's LXC driver makes a pseudo terminal for each console and no file. Unread, it is full after 4 KiB, and the
-container's systemd stands still. The driver also leaves this machine's end of a container's network device down now
-and then, so that is put up here too.
+libvirt's LXC driver makes a pseudo terminal for each console and no file. Unread, it is full after 4 KiB, and
+the container's systemd stands still. The driver also leaves this machine's end of a container's network device
+down now and then, so that is put up here too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import libvirt  # type: ignore[import-not-found]  # Debian's, without types
@@ -22,7 +23,7 @@ _PAUSE = 0.2  # seconds; a container that boots prints 4 KiB in less than one
 def _copy(terminal: str, file: str) -> None:
     try:
         source = os.open(terminal, os.O_RDONLY | os.O_NOCTTY)
-        with open(file, "ab", buffering=0) as target:
+        with Path(file).open("ab", buffering=0) as target:
             while data := os.read(source, 4096):
                 target.write(data)
     except OSError:  # the container has ended
@@ -33,10 +34,10 @@ def _attend(domain: libvirt.virDomain, known: set[tuple[str, int]]) -> None:
     key = domain.UUIDString(), domain.ID()
     if key in known:
         return
-    devices = ET.fromstring(domain.XMLDesc()).find("devices")
-    for target in devices.findall("interface/target"):
-        subprocess.run(["ip", "link", "set", target.get("dev"), "up"], check=False)
-    source, log = devices.find("console/source"), devices.find("console/log")
+    description = ET.fromstring(domain.XMLDesc())
+    for target in description.iterfind("devices/interface/target"):
+        subprocess.run(["ip", "link", "set", target.attrib["dev"], "up"], check=False)
+    source, log = description.find("devices/console/source"), description.find("devices/console/log")
     if source is not None and log is not None:
         known.add(key)
         threading.Thread(target=_copy, args=(source.get("path"), log.get("file")), daemon=True).start()

@@ -1,4 +1,4 @@
-"""`make cloud-down`: ends all that was started, in the reverse order, and takes back what it made in this machine."""
+"""`make cloud-down`: ends all that was started, and takes back what it made in this machine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,10 @@
-"""Keystone's records that make the services a cloud, and a project for its user. Run inside the virtual environment.
+"""Keystone's records that make the services a cloud, and a project for its user.
 
-May be run again at any time: what is there stays, passwords and addresses are set anew.
+Run inside the virtual environment. May be run again at any time: what is there stays, passwords and addresses
+are set anew.
 """
+
+from typing import Any
 
 import openstack
 from openstack.connection import Connection
@@ -27,8 +30,8 @@ def main() -> None:
     identity = connection.identity
     roles = {role.name: role for role in identity.roles()}
     for name in "service", "member", "heat_stack_owner", "heat_stack_user", "swiftoperator":
-        roles.setdefault(name, None)
-        roles[name] = roles[name] or identity.create_role(name=name)
+        if name not in roles:
+            roles[name] = identity.create_role(name=name)
     _user(cloud, connection, "service", _project(connection, "service"), roles, ("admin", "service"))
     tutorial = _project(connection, "tutorial")
     _user(cloud, connection, "tutorial", tutorial, roles, ("member", "heat_stack_owner"))
@@ -71,19 +74,20 @@ def _catalogue(cloud: Cloud, connection: Connection) -> None:
                 identity.create_endpoint(service_id=service.id, interface=interface, url=url, region_id=REGION)
 
 
-def _project(connection, name):
+def _project(connection: Connection, name: str) -> Any:
     return connection.identity.find_project(name) or connection.identity.create_project(
         name=name, domain_id="default"
     )
 
 
-def _user(cloud, connection, name, project, roles, granted):
+def _user(
+    cloud: Cloud, connection: Connection, name: str, project: Any, roles: dict[str, Any], granted: tuple[str, ...]
+) -> None:
     identity = connection.identity
     user = identity.find_user(name, domain_id="default") or identity.create_user(name=name, domain_id="default")
     identity.update_user(user, password=cloud.passwords[name])
     for role in granted:
         identity.assign_project_role_to_user(project, user, roles[role])
-    return user
 
 
 if __name__ == "__main__":

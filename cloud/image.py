@@ -78,7 +78,17 @@ def _folder(cloud: Cloud, name: str) -> Path:
 
 def _tracked_files() -> list[Path]:
     """The files of the checkout, as far as they get into the image; tests and documents change nothing in it."""
-    command = ["git", "-C", str(_CHECKOUT), "ls-files", "-z", "src", "provision", "deploy/systemd", "requirements.txt"]
+    command = [
+        "git",
+        "-C",
+        str(_CHECKOUT),
+        "ls-files",
+        "-z",
+        "src",
+        "provision",
+        "deploy/systemd",
+        "requirements.txt",
+    ]
     listing = subprocess.run(command, capture_output=True, text=True, check=False)
     if listing.returncode:
         raise CloudError(f"the image is made from the files that git knows: {listing.stderr.strip()}")

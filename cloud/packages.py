@@ -67,7 +67,9 @@ def install(cloud: Cloud) -> None:
     if not shutil.which("apt-get"):
         raise CloudError("this is not Debian: the servers come from Debian's packages")
     if debian_release() not in {"bookworm", "trixie"}:
-        raise CloudError(f"this is neither Debian 12 nor 13, but {platform.freedesktop_os_release()['PRETTY_NAME']}")
+        raise CloudError(
+            f"this is neither Debian 12 nor 13, but {platform.freedesktop_os_release()['PRETTY_NAME']}"
+        )
     for folder in cloud.etc, cloud.log, cloud.run, cloud.state, cloud.bin:
         folder.mkdir(parents=True, exist_ok=True)
     cloud.folder.chmod(0o755)
@@ -107,7 +109,10 @@ def _install_openstack(cloud: Cloud) -> None:
             if not (cloud.venv / "bin/pip").exists():
                 _run(cloud, ["/usr/bin/python3", "-m", "venv", str(cloud.venv)])
             pin = re.search(r"^uv==(?:.*\\\n)*.*\n?", REQUIREMENTS.read_text(), re.MULTILINE)
-            assert pin  # it is in requirements-cloud.in
+            if not pin:
+                raise CloudError(
+                    f"{REQUIREMENTS.name} has no uv: make cloud-lock writes it from requirements-cloud.in"
+                )
             uv = cloud.venv / "requirements-uv.txt"
             uv.write_text(pin[0])
             _run(cloud, [f"{cloud.venv}/bin/pip", "install", "-q", "--require-hashes", "-r", str(uv)])
@@ -151,13 +156,13 @@ def _unpack_switch(cloud: Cloud) -> None:
             unpacked.rename(root)
     libraries = next(root.glob("usr/lib/*/libc.so.6")).parent
     loader = next(libraries.glob("ld-linux*.so.*"))
-    for program in _SWITCH_PROGRAMS:
-        script = cloud.bin / Path(program).name
+    for path in _SWITCH_PROGRAMS:
+        script = cloud.bin / Path(path).name
         script.write_text(f"""\
 #!/bin/sh
 export OVS_RUNDIR={cloud.run}/ovs OVN_RUNDIR={cloud.run}/ovs OVS_PKGDATADIR={root}/usr/share/openvswitch
 export OVN_NB_DB=unix:{cloud.run}/ovs/db.sock OVN_SB_DB=unix:{cloud.run}/ovs/db.sock
-exec {loader} --argv0 {script.name} --library-path {libraries} {root}/{program} "$@"
+exec {loader} --argv0 {script.name} --library-path {libraries} {root}/{path} "$@"
 """)
         script.chmod(0o755)
 

@@ -1,13 +1,15 @@
 """Starts the cloud's processes, keeps a record of each, and ends them by these records.
 
 Each process leads a session of its own, and so a process group, in which its children stay however they rename
-themselves. The record, a JSON file in run/processes, has the process id and the time of its start: a process id that
-the kernel has given to someone else since is never touched. The few children that leave the session (haproxy's
-daemons) have the variable OAT_CLOUD_PROCESS in their environment, which names the folder of this cloud.
+themselves. The record, a JSON file in run/processes, has the process id and the time of its start: a process id
+that the kernel has given to someone else since is never touched. The few children that leave the session
+(haproxy's daemons) have the variable OAT_CLOUD_PROCESS in their environment, which names the folder of this
+cloud.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -199,10 +201,8 @@ class Supervisor:
 
 
 def _kill(pid: int, how: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, how)
-    except ProcessLookupError:
-        pass
 
 
 def _wait_for_end(members: Callable[[], set[int]], seconds: float) -> None:

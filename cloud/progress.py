@@ -35,7 +35,9 @@ def step(text: str) -> Iterator[None]:
     say(f"{text} ({time.monotonic() - began:.1f} s)")
 
 
-def wait_for(what: str, condition: Callable[[], bool], seconds: float, alive: Callable[[], bool] = lambda: True) -> None:
+def wait_for(
+    what: str, condition: Callable[[], bool], seconds: float, alive: Callable[[], bool] = lambda: True
+) -> None:
     """Waits until a condition holds.
 
     Args:

@@ -1,5 +1,6 @@
-"""What an operator gives the cloud's users: the outer network, flavors, quotas, images. Run inside the virtual
-environment.
+"""What an operator gives the cloud's users: the outer network, flavors, quotas, images.
+
+Run inside the virtual environment:
 
     python -m cloud.resources                       # network, flavors, quotas
     python -m cloud.resources IMAGE FILE            # puts a file into Glance, in place of an image of that name

@@ -6,6 +6,7 @@ import os
 import subprocess
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol
 
@@ -53,7 +54,15 @@ def api(
     binds = [f"{address}:{PORTS[name]}" for address in addresses]
     return Process(
         name,
-        [f"{cloud.venv}/bin/python", str(Path(__file__).with_name("wsgi.py")), name, module, *binds, "--", *arguments],
+        [
+            f"{cloud.venv}/bin/python",
+            str(Path(__file__).with_name("wsgi.py")),
+            name,
+            module,
+            *binds,
+            "--",
+            *arguments,
+        ],
         environment=environment or {},
         ready=lambda: answers(cloud.url(name) + path),
     )
@@ -65,7 +74,7 @@ def answers(url: str) -> bool:
         with urllib.request.urlopen(url, timeout=5):
             return True
     except urllib.error.HTTPError as error:
-        return error.code < 500
+        return error.code < HTTPStatus.INTERNAL_SERVER_ERROR
     except OSError:
         return False
 

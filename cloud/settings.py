@@ -1,4 +1,4 @@
-"""Where everything of the cloud is: its folder, its addresses, its passwords, and what its configurations share."""
+"""Where everything of the cloud is: folder, addresses, passwords, and what its configurations share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-GATEWAY = "172.24.4.1"  # this machine's address on br-ex, where servers and users find the APIs; DevStack has the same
+GATEWAY = (
+    "172.24.4.1"  # this machine's address on br-ex, where servers and users find the APIs; DevStack has the same
+)
 OUTER_NETWORK = "172.24.4.0/24"
 FLOATING_RANGE = ("172.24.4.100", "172.24.4.199")
 REGION = "RegionOne"

@@ -34,7 +34,10 @@ def status(cloud: Cloud, as_json: bool) -> int:
     else:
         print(f"{'':32} {'state':10} {'pid':>8} {'seconds':>8} {'MiB':>5}")
         for row in rows:
-            cells = [row[key] if row[key] is not None else "" for key in ("name", "state", "pid", "seconds", "mebibytes")]
+            cells = [
+                row[key] if row[key] is not None else ""
+                for key in ("name", "state", "pid", "seconds", "mebibytes")
+            ]
             print("{:32} {:10} {:>8} {:>8} {:>5}".format(*cells))
         print(f"{'':60} {sum(row['mebibytes'] or 0 for row in rows):>5}")
     states = {row["state"] for row in rows}

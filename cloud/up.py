@@ -27,8 +27,7 @@ from cloud.services import (
 )
 from cloud.settings import GATEWAY, Cloud
 
-# Modules, each of which is a Service.
-SERVICES: list[Service] = [  # type: ignore[list-item]
+SERVICES: list[Service] = [
     mariadb, rabbitmq, openvswitch, keystone, glance, placement, nova, neutron, heat, swift, libvirt,
 ]  # fmt: skip
 
@@ -71,7 +70,9 @@ def all_processes(cloud: Cloud) -> list[Process]:
 
 def _check_addresses(cloud: Cloud) -> None:
     if not succeeds(cloud, "sh", "-c", f"! ip -4 address show to {GATEWAY}/24 | grep -v 'br-ex$' | grep -q inet"):
-        raise CloudError(f"this machine has an address in {GATEWAY}/24 already, which is to be the cloud's network")
+        raise CloudError(
+            f"this machine has an address in {GATEWAY}/24 already, which is to be the cloud's network"
+        )
 
 
 def _start(supervisor: Supervisor, processes: list[Process]) -> None:
@@ -134,7 +135,11 @@ def _migrate_one(cloud: Cloud, service: Service) -> None:
 def _once(cloud: Cloud, name: str, text: str, action: Callable[[], object]) -> None:
     """Does what is done already only if the version or the addresses have changed since."""
     stamp = cloud.state / "done" / name
-    sources = [packages.REQUIREMENTS, Path(__file__).with_name("settings.py"), Path(__file__).with_name(f"{name}.py")]
+    sources = [
+        packages.REQUIREMENTS,
+        Path(__file__).with_name("settings.py"),
+        Path(__file__).with_name(f"{name}.py"),
+    ]
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources if file.exists())).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
         return

@@ -1,4 +1,4 @@
-"""What the cloud has in this machine beside processes (devices, namespaces, loop devices), and its users' files."""
+"""What the cloud has in this machine beside processes (devices, namespaces, mounts), and its users' files."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def remember_mounts(cloud: Cloud) -> None:
     note = cloud.run / "mounts.json"
     if not note.exists():
         mounts = {line.split()[1]: line.split() for line in Path("/proc/self/mounts").read_text().splitlines()}
-        # `ip netns` mounts its folder onto itself; a container's systemd changes the options of the shared cgroup2.
+        # `ip netns` mounts its folder onto itself; a container's systemd changes the options of cgroup2, for all.
         cgroup2 = next((fields for fields in mounts.values() if fields[2] == "cgroup2"), None)
         note.write_text(
             json.dumps({"netns": _NETNS in mounts, "cgroup2": [cgroup2[1], cgroup2[3]] if cgroup2 else None})
@@ -113,15 +113,17 @@ def shut_down_servers(cloud: Cloud) -> None:
 
 def _running_servers(cloud: Cloud) -> list[str]:
     command = ["virsh", "-c", libvirt.uri(cloud), "list", "--name"]
-    listing = subprocess.run(command, capture_output=True, text=True, timeout=30, env=cloud.environment, check=False)
+    listing = subprocess.run(
+        command, capture_output=True, text=True, timeout=30, env=cloud.environment, check=False
+    )
     return listing.stdout.split()
 
 
 def kill_containers(cloud: Cloud) -> None:
     """Ends containers that libvirtd, or even their controllers, have left behind, and detaches their disks.
 
-    A container goes on when the controller that libvirt gives it is killed. What is ours is known by the disk it has
-    as its root: a loop device on a file in the folder of this cloud.
+    A container goes on when the controller that libvirt gives it is killed. What is ours is known by the disk it
+    has as its root: a loop device on a file in the folder of this cloud.
     """
     disks = _loop_devices(cloud)
     deadline = time.monotonic() + _SHUTDOWN_SECONDS

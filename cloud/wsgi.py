@@ -1,7 +1,7 @@
 """Serves a WSGI application of OpenStack with gunicorn: wsgi.py NAME MODULE ADDRESS... -- [ARGUMENT...].
 
-The modules read their options from sys.argv when they are imported, so gunicorn's own must not be there. One process
-with threads: enough for one machine, and the modules keep connections that a fork would share.
+The modules read their options from sys.argv when they are imported, so gunicorn's own must not be there. One
+process with threads: enough for one machine, and the modules keep connections that a fork would share.
 """
 
 import importlib

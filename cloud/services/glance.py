@@ -7,7 +7,7 @@ from cloud.processes import Process
 from cloud.service import api
 from cloud.settings import Cloud
 
-DATABASES = ("glance",)
+DATABASES: tuple[str, ...] = ("glance",)
 
 
 def configure(cloud: Cloud) -> None:

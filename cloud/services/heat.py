@@ -1,15 +1,15 @@
-"""Heat, the Orchestration service: makes a stack, which is all that a template describes, and changes or deletes it.
+"""Heat, the Orchestration service: makes, changes and deletes stacks, each of which a template describes.
 
-heat-engine works out what depends on what and calls the other services in that order, in the user's name (a trust).
-heat-cfn takes the signals: a server's "I am ready" for a wait condition, an alarm's "one more" for a scaling policy.
-Whoever signals needs credentials, and gets a user of its own in the domain `heat`.
+heat-engine works out what depends on what and calls the other services in that order, in the user's name (a
+trust). heat-cfn takes the signals: a server's "I am ready" for a wait condition, an alarm's "one more" for a
+scaling policy. Whoever signals needs credentials, and gets a user of its own in the domain `heat`.
 """
 
 from cloud.processes import Process
 from cloud.service import api
 from cloud.settings import GATEWAY, Cloud
 
-DATABASES = ("heat",)
+DATABASES: tuple[str, ...] = ("heat",)
 
 
 def configure(cloud: Cloud) -> None:

@@ -1,8 +1,8 @@
 """Keystone, the Identity service: users, projects, roles, and the catalogue of all other services.
 
-Whoever calls an API shows a token. Keystone gives it out against a password, for one project, and tells the service
-that got it whose it is and which roles that user has there. Its tokens are encrypted with the keys in `fernet`, so
-nothing of them is kept.
+Whoever calls an API shows a token. Keystone gives it out against a password, for one project, and tells the
+service that got it whose it is and which roles that user has there. Its tokens are encrypted with the keys in
+`fernet`, so nothing of them is kept.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from cloud.processes import Process
 from cloud.service import api
 from cloud.settings import GATEWAY, REGION, Cloud
 
-DATABASES = ("keystone",)
+DATABASES: tuple[str, ...] = ("keystone",)
 
 
 def configure(cloud: Cloud) -> None:
@@ -75,8 +75,8 @@ def processes(cloud: Cloud) -> list[Process]:
 def _checks_a_token(cloud: Cloud) -> bool:
     """Whether it gives out a token and accepts it.
 
-    Asked alone before anyone else asks: two first requests at once fail, over an attribute that one of them has yet to
-    make (keystone/common/rbac_enforcer/enforcer.py).
+    Asked alone before anyone else asks: two first requests at once fail, over an attribute that one of them has
+    yet to make (keystone/common/rbac_enforcer/enforcer.py).
     """
     user = {"name": "admin", "domain": {"id": "default"}, "password": cloud.passwords["admin"]}
     project = {"name": "admin", "domain": {"id": "default"}}

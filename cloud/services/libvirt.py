@@ -1,10 +1,10 @@
 """libvirt, which starts and stops the servers for Nova: containers, by its LXC driver.
 
-Its folders (/etc/libvirt, /run/libvirt and so on) are the cloud's own here: libvirtd runs in a mount namespace where
-they are mounted from the cloud's folder, so a libvirtd of the machine is not disturbed. nova-compute joins it there,
-since it mounts a server's disk before libvirtd starts the container on it. With the last process in the namespace
-the mounts are gone. Of libvirtd's drivers it gets those that Nova asks here: the one for QEMU wants a user
-libvirt-qemu, the one for networks changes this machine's firewall.
+Its folders (/etc/libvirt, /run/libvirt and so on) are the cloud's own here: libvirtd runs in a mount namespace
+where they are mounted from the cloud's folder, so a libvirtd of the machine is not disturbed. nova-compute joins
+it there, since it mounts a server's disk before libvirtd starts the container on it. With the last process in
+the namespace the mounts are gone. Of libvirtd's drivers it gets those that Nova asks here: the one for QEMU
+wants a user libvirt-qemu, the one for networks changes this machine's firewall.
 """
 
 import contextlib
@@ -76,7 +76,7 @@ def _driver_folder() -> Path:
 
 
 def uri(cloud: Cloud) -> str:
-    """libvirt's address of the cloud's libvirtd."""
+    """Where the cloud's libvirtd listens."""
     return f"lxc:///system?socket={cloud.run}/libvirt/libvirt-sock"
 
 

@@ -66,4 +66,8 @@ def create_databases(cloud: Cloud, names: list[str]) -> None:
         f"CREATE OR REPLACE USER openstack@localhost IDENTIFIED BY '{password}';",
         *[f"GRANT ALL ON {name}.* TO openstack@localhost;" for name in names],
     ]
-    run(cloud, ["mariadb", f"--socket={cloud.database_socket}", f"--execute={' '.join(statements)}"], "mariadb-create")
+    run(
+        cloud,
+        ["mariadb", f"--socket={cloud.database_socket}", f"--execute={' '.join(statements)}"],
+        "mariadb-create",
+    )

@@ -1,8 +1,8 @@
 """Neutron, the Networking service: networks, subnets, ports, routers, floating IPs, security groups.
 
-It only keeps what users want; the driver `ovn` of its plugin ML2 writes it into OVN's northbound database. Networks
-of users are Geneve tunnels between compute nodes; the one called `public` is flat, which is what br-ex carries.
-A security group is a list of what may come in: from a network, or from all servers of another group.
+It only keeps what users want; the driver `ovn` of its plugin ML2 writes it into OVN's northbound database.
+Networks of users are Geneve tunnels between compute nodes; the one called `public` is flat, which is what br-ex
+carries. A security group is a list of what may come in: from a network, or from all servers of another group.
 """
 
 from cloud.processes import Process
@@ -10,7 +10,7 @@ from cloud.service import api
 from cloud.services import openvswitch
 from cloud.settings import GATEWAY, LOOPBACK, PORTS, Cloud
 
-DATABASES = ("neutron",)
+DATABASES: tuple[str, ...] = ("neutron",)
 
 
 def configure(cloud: Cloud) -> None:

@@ -1,9 +1,9 @@
 """Nova, the Compute service: makes servers.
 
-nova-api takes the order, nova-conductor carries it out: nova-scheduler picks a compute node (with Placement), and
-nova-compute there gets the image from Glance, a port from Neutron, and has libvirt start the server. nova-metadata
-tells a server about itself, at 169.254.169.254. A cell is a group of compute nodes with a database of its own; there
-is one here, and cell0, for servers that found no node.
+nova-api takes the order, nova-conductor carries it out: nova-scheduler picks a compute node (with Placement),
+and nova-compute there gets the image from Glance, a port from Neutron, and has libvirt start the server.
+nova-metadata tells a server about itself, at 169.254.169.254. A cell is a group of compute nodes with a database
+of its own; there is one here, and cell0, for servers that found no node.
 
 The servers are containers that boot an operating system of their own (libvirt's LXC driver), which needs no
 hypervisor.
@@ -14,7 +14,7 @@ from cloud.service import api
 from cloud.services import libvirt
 from cloud.settings import HOST, LOOPBACK, PORTS, Cloud
 
-DATABASES = ("nova_api", "nova", "nova_cell0")
+DATABASES: tuple[str, ...] = ("nova_api", "nova", "nova_cell0")
 
 
 def configure(cloud: Cloud) -> None:

@@ -4,8 +4,9 @@ Neutron writes what users want (networks, routers, floating IPs, security groups
 ovn-northd translates it to logical flows in the southbound database, ovn-controller these to OpenFlow rules, and
 ovs-vswitchd applies the rules to each packet. `ovn-nbctl show` and `ovs-vsctl show` let you look at both ends.
 
-The bridge br-int has the servers' ports, br-ex is the way out: this machine's address on it is the gateway of the
-network `public`. Packets take Open vSwitch's user-space datapath (netdev), which needs nothing of the kernel but TAP.
+The bridge br-int has the servers' ports, br-ex is the way out: this machine's address on it is the gateway of
+the network `public`. Packets take Open vSwitch's user-space datapath (netdev), which needs nothing of the kernel
+but TAP.
 """
 
 from cloud.processes import Process

@@ -1,13 +1,14 @@
-"""Placement: how much of everything (cores, memory, disk) each compute node has, and who has claimed how much of it.
+"""Placement: how much (cores, memory, disk) each compute node has, and who has claimed how much of it.
 
-Nova's scheduler asks it which nodes have room for a new server, and claims the room there before the server is made.
+Nova's scheduler asks it which nodes have room for a new server, and claims the room there before the server is
+made.
 """
 
 from cloud.processes import Process
 from cloud.service import api
 from cloud.settings import Cloud
 
-DATABASES = ("placement",)
+DATABASES: tuple[str, ...] = ("placement",)
 
 
 def configure(cloud: Cloud) -> None:

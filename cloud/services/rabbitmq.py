@@ -1,6 +1,7 @@
 """RabbitMQ, over which the processes of one service talk to each other (Nova's API to its scheduler, say).
 
-Between services there is only HTTP. epmd is Erlang's name server; this one is the cloud's own, on a port of its own.
+Between services there is only HTTP. epmd is Erlang's name server; this one is the cloud's own, on a port of its
+own.
 """
 
 import socket

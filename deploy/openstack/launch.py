@@ -1,7 +1,7 @@
 """The servers of tiers.yaml, made by openstacksdk: a call for each resource, and what is there already stays.
 
-    OS_CLOUD=tutorial python launch.py up --s3-endpoint http://172.24.4.1:18080 [--workers 3]
-    OS_CLOUD=tutorial python launch.py down
+OS_CLOUD=tutorial python launch.py up --s3-endpoint http://172.24.4.1:18080 [--workers 3]
+OS_CLOUD=tutorial python launch.py down
 """
 
 import argparse
@@ -57,7 +57,9 @@ class Launcher:
             cidr=f"{NETWORK}.0/24",
         )
         gateway = {"network_id": outer.id}
-        router = self._make("router", self.network.find_router, self.network.create_router, external_gateway_info=gateway)
+        router = self._make(
+            "router", self.network.find_router, self.network.create_router, external_gateway_info=gateway
+        )
         if not any(self.network.ports(device_id=router.id, network_id=network.id)):
             self.network.add_interface_to_router(router, subnet_id=subnet.id)
         groups = self._security_groups()
@@ -74,7 +76,9 @@ class Launcher:
             )
             if kind == "service":
                 values["SERVICE"] = port.fixed_ips[0]["ip_address"]
-            user_data = re.sub("@([A-Z0-9_]+)@", lambda found: (values | {"ROLE": kind})[found[1]], BOOT.read_text())
+            user_data = re.sub(
+                "@([A-Z0-9_]+)@", lambda found: (values | {"ROLE": kind})[found[1]], BOOT.read_text()
+            )
             self._make(
                 role,
                 self.compute.find_server,
@@ -99,7 +103,10 @@ class Launcher:
             self.network.delete_ip(address)
         for role in (*self._existing_workers(), "producer", "tracker", "service"):
             self._remove_server(role)
-        router, subnet = self.network.find_router(self.name("router")), self.network.find_subnet(self.name("subnet"))
+        router, subnet = (
+            self.network.find_router(self.name("router")),
+            self.network.find_subnet(self.name("subnet")),
+        )
         if router and subnet and any(self.network.ports(device_id=router.id, network_id=subnet.network_id)):
             self.network.remove_interface_from_router(router, subnet_id=subnet.id)
         for kind, item in ("router", router), ("network", self.network.find_network(self.name("network"))):
@@ -122,7 +129,9 @@ class Launcher:
 
     def _security_groups(self) -> dict[str, Any]:
         network = self.network
-        groups = {role: self._make(role, network.find_security_group, network.create_security_group) for role in OPEN}
+        groups = {
+            role: self._make(role, network.find_security_group, network.create_security_group) for role in OPEN
+        }
         for role, rules in OPEN.items():
             present = {
                 (rule.remote_group_id, rule.port_range_min)
@@ -149,7 +158,13 @@ class Launcher:
             made |= {"S3_ACCESS_KEY": keys["access"], "S3_SECRET_KEY": keys["secret"]}
             self.secrets_file.touch(mode=0o600)
             self.secrets_file.write_text(json.dumps(made))
-        fixed = {"NETWORK": NETWORK, "SOURCE": "", "LIMIT": "300", "NOTIFY": ":", "S3_ENDPOINT": self.options.s3_endpoint}
+        fixed = {
+            "NETWORK": NETWORK,
+            "SOURCE": "",
+            "LIMIT": "300",
+            "NOTIFY": ":",
+            "S3_ENDPOINT": self.options.s3_endpoint,
+        }
         return json.loads(self.secrets_file.read_text()) | fixed | {"TARGET": f"s3://{self.name('images')}/images"}
 
     def _credentials(self, delete: str = "") -> dict[str, str]:
@@ -199,7 +214,9 @@ def main() -> None:
     parser.add_argument("--external-network", default="public")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--s3-endpoint", default="", help="where servers reach Swift's S3 API")
-    parser.add_argument("--objects-cloud", default=os.environ.get("OS_CLOUD"), help="whose EC2 credentials servers get")
+    parser.add_argument(
+        "--objects-cloud", default=os.environ.get("OS_CLOUD"), help="whose EC2 credentials servers get"
+    )
     parser.add_argument("--secrets", default="oat-secrets.json", help="the file that keeps them")
     options = parser.parse_args()
     launcher = Launcher(openstack.connect(), openstack.connect(cloud=options.objects_cloud), options)
