@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import libvirt  # type: ignore[import-not-found]  # Debian's, without types
+import libvirt  # Debian's, without types
 
 _PAUSE = 0.2  # seconds; a container that boots prints 4 KiB in less than one
 

@@ -138,8 +138,8 @@ def _unpack_switch(cloud: Cloud) -> None:
             apt, unpacked = cloud.folder / "switch.apt", cloud.folder / "switch.new"
             for folder in apt, unpacked:
                 shutil.rmtree(folder, ignore_errors=True)
-            for folder in "etc/preferences.d", "state/lists/partial", "cache/archives/partial":
-                (apt / folder).mkdir(parents=True)
+            for name in "etc/preferences.d", "state/lists/partial", "cache/archives/partial":
+                (apt / name).mkdir(parents=True)
             (apt / "status").touch()
             keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
             (apt / "etc/sources.list").write_text(f"deb [signed-by={keys}] {debian_mirror()} trixie main\n")

@@ -9,8 +9,7 @@ root=$1 checkout=$2
 # The checkout, as Vagrant lays it, with what is not committed yet, without what is built.
 install -d "$root/vagrant"
 git -C "$checkout" ls-files -z --cached --others --exclude-standard |
-  (cd "$checkout" && xargs -0 -I{} sh -c '[ ! -e "$1" ] || printf "%s\0" "$1"' - {}) |
-  tar --create --directory="$checkout" --null --files-from=- | tar --extract --no-same-owner --directory="$root/vagrant"
+  tar --create --directory="$checkout" --ignore-failed-read --null --files-from=- | tar --extract --no-same-owner --directory="$root/vagrant"
 grep -q ^vagrant: "$root/etc/passwd" || chroot "$root" useradd --create-home --shell /bin/bash vagrant
 chroot "$root" chown -R vagrant:vagrant /vagrant
 

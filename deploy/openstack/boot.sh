@@ -22,7 +22,10 @@ fail() { # WHAT LINE
 }
 
 run() { # SCRIPT [ARGUMENT...]
-  /vagrant/provision/"$@" >>$log 2>&1 </dev/null || fail "provision/$1 failed" "$(grep . $log | tail -n 1)"
+  local script=$1
+  shift
+  "/vagrant/provision/$script" "$@" >>$log 2>&1 </dev/null ||
+    fail "provision/$script failed" "$(grep . $log | tail -n 1)"
 }
 
 case $role in
