@@ -1,9 +1,10 @@
 """Keystone's records that make the services a cloud, and a project for its user.
 
-Run inside the virtual environment. May be run again at any time: what is there stays, passwords and addresses
-are set anew.
+Run inside the virtual environment. May be run again at any time: what is there stays, addresses are set anew.
+(Passwords are not: that would end all tokens of the user, which the other services keep.)
 """
 
+import json
 from typing import Any
 
 import openstack
@@ -35,14 +36,17 @@ def main() -> None:
     _user(cloud, connection, "service", _project(connection, "service"), roles, ("admin", "service"))
     tutorial = _project(connection, "tutorial")
     _user(cloud, connection, "tutorial", tutorial, roles, ("member", "heat_stack_owner"))
-    # Its credentials are for servers that keep objects in the project's account: no other service knows the role.
-    _user(cloud, connection, "tutorial-objects", tutorial, roles, ("swiftoperator",))
+    _give_keys(
+        cloud,
+        connection,
+        _user(cloud, connection, "tutorial-objects", tutorial, roles, ("swiftoperator",)),
+        tutorial,
+    )
     # Heat keeps the users that its servers signal with in a domain of their own, away from people's.
     domain = identity.find_domain("heat") or identity.create_domain(name="heat")
     administrator = identity.find_user("heat_domain_admin", domain_id=domain.id) or identity.create_user(
-        name="heat_domain_admin", domain_id=domain.id
+        name="heat_domain_admin", domain_id=domain.id, password=cloud.passwords["heat_domain_admin"]
     )
-    identity.update_user(administrator, password=cloud.passwords["heat_domain_admin"])
     identity.assign_domain_role_to_user(domain, administrator, roles["admin"])
 
 
@@ -82,12 +86,30 @@ def _project(connection: Connection, name: str) -> Any:
 
 def _user(
     cloud: Cloud, connection: Connection, name: str, project: Any, roles: dict[str, Any], granted: tuple[str, ...]
-) -> None:
+) -> Any:
     identity = connection.identity
-    user = identity.find_user(name, domain_id="default") or identity.create_user(name=name, domain_id="default")
-    identity.update_user(user, password=cloud.passwords[name])
+    user = identity.find_user(name, domain_id="default") or identity.create_user(
+        name=name, domain_id="default", password=cloud.passwords[name]
+    )
     for role in granted:
         identity.assign_project_role_to_user(project, user, roles[role])
+    return user
+
+
+def _give_keys(cloud: Cloud, connection: Connection, user: Any, project: Any) -> None:
+    """Gives a user EC2 credentials, for S3.
+
+    They are for servers, which keep objects in the project's account: of all services only Swift knows this user's
+    role. Users with the role `member` make such keys themselves: `openstack ec2 credentials create`.
+    """
+    keys = {"access": cloud.passwords["objects_access_key"], "secret": cloud.passwords["objects_secret_key"]}
+    known = [
+        json.loads(credential.blob) for credential in connection.identity.credentials(type="ec2", user_id=user.id)
+    ]
+    if keys["access"] not in [credential["access"] for credential in known]:
+        connection.identity.create_credential(
+            type="ec2", blob=json.dumps(keys), user_id=user.id, project_id=project.id
+        )
 
 
 if __name__ == "__main__":

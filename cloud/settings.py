@@ -43,6 +43,8 @@ PASSWORDS = (
     "admin",
     "tutorial",
     "tutorial-objects",
+    "objects_access_key",
+    "objects_secret_key",
     "service",
     "heat_domain_admin",
     "database",

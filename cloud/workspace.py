@@ -22,13 +22,15 @@ _SHUTDOWN_SECONDS = 20  # a server's MariaDB is stopped within a few
 
 
 def write_clients(cloud: Cloud) -> None:
-    """Writes clouds.yaml for the project tutorial, one for admin, and for each a file to source."""
-    projects = {"tutorial": "tutorial", "tutorial-objects": "tutorial", "admin": "admin"}
-    entries = {user: _entry(cloud, user, project) for user, project in projects.items()}
-    for user, file in ("tutorial", "clouds.yaml"), ("admin", "admin-clouds.yaml"):
-        clouds = {name: entry for name, entry in entries.items() if (name == "admin") == (user == "admin")}
+    """Writes clouds.yaml for the user tutorial, one for admin, and for each a file to source."""
+    keys = f"""\
+# Where Swift speaks S3, and the keys of a user who may use the project's objects and nothing else: for servers.
+export AWS_ENDPOINT_URL={cloud.url("swift", GATEWAY)} AWS_ACCESS_KEY_ID={cloud.passwords["objects_access_key"]}
+export AWS_SECRET_ACCESS_KEY={cloud.passwords["objects_secret_key"]}
+"""
+    for user, file, more in ("tutorial", "clouds.yaml", keys), ("admin", "admin-clouds.yaml", ""):
         path = cloud.folder / file
-        _write_private(path, json.dumps({"clouds": clouds}, indent=1) + "\n")  # JSON is YAML
+        _write_private(path, json.dumps({"clouds": {user: _entry(cloud, user)}}, indent=1) + "\n")  # JSON is YAML
         _write_private(
             cloud.folder / f"{user}-openrc",
             f"""\
@@ -36,17 +38,17 @@ def write_clients(cloud: Cloud) -> None:
 unset $(env | sed -n 's/^\\(OS_[A-Z_]*\\)=.*/\\1/p')
 export OS_CLIENT_CONFIG_FILE={shlex.quote(str(path))} OS_CLOUD={user}
 case ":$PATH:" in *:{cloud.bin}:*) ;; *) PATH={cloud.bin}:$PATH ;; esac
-""",
+{more}""",
         )
 
 
-def _entry(cloud: Cloud, user: str, project: str) -> dict[str, object]:
+def _entry(cloud: Cloud, user: str) -> dict[str, object]:
     return {
         "auth": {
             "auth_url": f"{cloud.url('keystone', GATEWAY)}/v3",
             "username": user,
             "password": cloud.passwords[user],
-            "project_name": project,
+            "project_name": user,
             "user_domain_id": "default",
             "project_domain_id": "default",
         },

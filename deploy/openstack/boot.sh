@@ -2,13 +2,18 @@
 # The first boot of a server of the stack, run by cloud-init: makes the server what its role is, with the scripts of
 # provision/ that are in the image, and tells Heat when the application is ready, or in one line why not.
 #
-# Heat puts values in place of the names between at signs.
+# Heat puts values in place of the names between at signs; @SETTINGS@ stands for assignments to these:
+#   service: the address of RabbitMQ and MariaDB, or localhost; network: which others may use MariaDB, such as 10.20.0
+#   target: s3://bucket/prefix; source: the address of a wheel to run instead of what is in the image; limit: seconds
+#   OAT_PASSWORD, OAT_API_TOKEN, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
+# shellcheck disable=SC2154 # assigned by these
 set -uo pipefail
-role='@ROLE@' service='@SERVICE@' network='@NETWORK@' target='@TARGET@' source='@SOURCE@'
-export OAT_PROVISION=configure OAT_PASSWORD='@PASSWORD@' OAT_API_TOKEN='@TOKEN@'
-export AWS_ENDPOINT_URL='@S3_ENDPOINT@' AWS_ACCESS_KEY_ID='@S3_ACCESS_KEY@' AWS_SECRET_ACCESS_KEY='@S3_SECRET_KEY@'
-limit=@LIMIT@ # seconds until the application has to be ready
-log=/var/log/oat-boot.log
+role='@ROLE@' log=/var/log/oat-boot.log
+set -a
+@SETTINGS@
+OAT_PROVISION=configure # what the roles install is in the image
+HOME=/root              # cloud-init sets none, and RabbitMQ's commands want one
+set +a
 
 tell_heat() { # STATUS REASON
   local reason=${2//[^[:alnum:] .,:;\/_()=@-]/ }
