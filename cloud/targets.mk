@@ -12,8 +12,11 @@ cloud-status: ## tell what runs of the cloud
 cloud-down: ## end the cloud, and take back its bridges, namespaces, addresses and mounts
 	@/usr/bin/python3 -m cloud down
 
+test-openstack: ## run oat on the private cloud, and test it there (Debian 12 or 13, root; half an hour)
+	@tests/openstack/run
+
 cloud-lock: .venv/develop ## pin the versions of OpenStack
 	.venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	  requirements-cloud.in -o requirements-cloud.txt
 
-.PHONY: cloud cloud-image cloud-status cloud-down cloud-lock
+.PHONY: cloud cloud-image cloud-status cloud-down test-openstack cloud-lock

@@ -1,0 +1,122 @@
+"""Stacks, the application's API, and a look from inside a server, for the tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from openstack.connection import Connection
+
+CHECKOUT = Path(__file__).parents[2]
+TEMPLATES = CHECKOUT / "deploy/openstack"
+CLOUD = Path(os.environ["OAT_CLOUD"])
+
+
+def until(what: str, condition: Callable[[], Any], seconds: float = 600, pause: float = 2) -> Any:
+    """Waits until something holds, and returns it.
+
+    Raises:
+        TimeoutError: it does not in that time.
+    """
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(pause)
+    return result
+
+
+class Stack:
+    """A stack of Heat."""
+
+    def __init__(self, user: Connection, name: str) -> None:
+        self.user, self.name = user, name
+
+    def create(self, template: Path, **parameters: Any) -> None:
+        self.user.create_stack(self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters)
+
+    def update(self, template: Path, **parameters: Any) -> None:
+        self.user.update_stack(self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters)
+
+    def delete(self) -> None:
+        if self.get():
+            self.user.delete_stack(self.name, wait=True)
+
+    def get(self) -> Any:
+        return self.user.get_stack(self.name)
+
+    def outputs(self) -> dict[str, Any]:
+        return {output["output_key"]: output["output_value"] for output in self.get().outputs}
+
+    def check(self) -> None:
+        """Has Heat compare its records with what is there."""
+        self.user.orchestration.check_stack(self.get().id)
+        until("the check", lambda: "IN_PROGRESS" not in self.get().status)
+
+    def servers(self, kind: str = "") -> list[Any]:
+        """Its servers, of one kind: `service`, `tracker`, `producer` or `worker`."""
+        names = {"service", "tracker", "producer"}
+        found = []
+        for resource in self.user.orchestration.resources(self.get().id, nested_depth=3):
+            if resource.resource_type == "OS::Nova::Server" and resource.physical_resource_id:
+                role = resource.name if resource.name in names else "worker"
+                if kind in {"", role}:
+                    found += [server for server in [self.user.compute.find_server(resource.physical_resource_id)] if server]
+        return found
+
+
+class Application:
+    """oat, asked by its API from outside."""
+
+    def __init__(self, gallery: str, token: str) -> None:
+        self.gallery, self.token = gallery, token
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The command `oat` of the gold image, outside any server."""
+        environment = {"OAT_API_URL": self.gallery, "OAT_API_TOKEN": self.token, "PATH": "/usr/bin:/bin"}
+        command = ["chroot", str(CLOUD / "images/oat"), "/opt/oat/bin/oat", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+    def fractals(self) -> list[dict[str, Any]]:
+        done = self.command("list", "--limit", "1000", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def status(self) -> dict[str, Any]:
+        done = self.command("status", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+def inside(server: Any, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Runs a command of this machine in a server's network, which is where its packets come from."""
+    uri = f"lxc:///system?socket={CLOUD}/run/libvirt/libvirt-sock"
+    controller = subprocess.run(["virsh", "-c", uri, "domid", server.id], capture_output=True, text=True, check=True)
+    pid = controller.stdout.strip()
+    init = (Path("/proc") / pid / "task" / pid / "children").read_text().split()[0]
+    return subprocess.run(["nsenter", "-t", init, "-n", *command], capture_output=True, text=True, timeout=60, check=False)
+
+
+def reaches(server: Any, address: str, port: int) -> bool:
+    """Whether a connection from a server to an address and port is made (refused counts as reached)."""
+    script = f"""
+import socket
+try:
+    socket.create_connection(({address!r}, {port}), timeout=4)
+except ConnectionRefusedError:
+    pass
+"""
+    return inside(server, ["python3", "-c", script]).returncode == 0
+
+
+def post(url: str) -> None:
+    """POSTs to a webhook."""
+    request = urllib.request.Request(url, data=b"", method="POST")
+    with urllib.request.urlopen(request, timeout=60):
+        pass
