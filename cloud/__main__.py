@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import sys
+from typing import IO
 
 from cloud.down import down
 from cloud.image import build_application, upload, write_qcow2
@@ -24,19 +26,32 @@ def main() -> int:
     arguments = parser.parse_args()
     cloud = Cloud()
     try:
+        if arguments.command == "status":
+            return status(cloud, arguments.json)
+        lock = _lock(cloud)
         if arguments.command == "up":
             up(cloud)
             say(f"the cloud is up: source {cloud.folder}/tutorial-openrc, then type: openstack server list")
         elif arguments.command == "image":
             file = upload(cloud, "oat", build_application(cloud))
             say(f"Glance has the image oat; for another cloud it is {write_qcow2(cloud, file)}")
-        elif arguments.command == "down":
-            down(cloud)
         else:
-            return status(cloud, arguments.json)
+            down(cloud)
+        lock.close()
     except CloudError as error:
         return fail(error)
     return 0
+
+
+def _lock(cloud: Cloud) -> IO[str]:
+    """Takes the folder for this process; the lock ends with it."""
+    cloud.folder.mkdir(parents=True, exist_ok=True)
+    lock = (cloud.folder / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CloudError(f"another command is at work on the cloud in {cloud.folder}") from None
+    return lock
 
 
 if __name__ == "__main__":

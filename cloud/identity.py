@@ -7,9 +7,9 @@ Run inside the virtual environment. May be run again at any time: what is there 
 import json
 from typing import Any
 
-import openstack
 from openstack.connection import Connection
 
+import openstack
 from cloud.settings import GATEWAY, REGION, Cloud
 
 SERVICES = (  # name, type, path of its API; public endpoints are where servers can reach them too

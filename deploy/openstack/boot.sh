@@ -2,7 +2,7 @@
 # The first boot of a server of the stack, run by cloud-init: makes the server what its role is, with the scripts of
 # provision/ that are in the image, and tells Heat when the application is ready, or in one line why not.
 #
-# Heat puts values in place of the names between at signs; @SETTINGS@ stands for assignments to these:
+# Heat puts values in place of the names between at signs. SETTINGS are assignments to these:
 #   service: the address of RabbitMQ and MariaDB, or localhost; network: which others may use MariaDB, such as 10.20.0
 #   target: s3://bucket/prefix; source: the address of a wheel to run instead of what is in the image; limit: seconds
 #   OAT_PASSWORD, OAT_API_TOKEN, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY

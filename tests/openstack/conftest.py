@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import openstack
 import pytest
 from helpers import TEMPLATES, Application, Stack
 from openstack.connection import Connection
+
+import openstack
 
 
 @pytest.fixture(scope="session")

@@ -39,14 +39,28 @@ class Stack:
         self.user, self.name = user, name
 
     def create(self, template: Path, **parameters: Any) -> None:
-        self.user.create_stack(self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters)
+        self.user.create_stack(
+            self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters
+        )
 
     def update(self, template: Path, **parameters: Any) -> None:
-        self.user.update_stack(self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters)
+        self.user.update_stack(
+            self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters
+        )
 
     def delete(self) -> None:
-        if self.get():
-            self.user.delete_stack(self.name, wait=True)
+        """Deletes it. Heat empties the container by an image a second, so that is done here."""
+        self.user.delete_stack(self.name)
+        until("the stack's end", self._is_gone, pause=1)
+
+    def _is_gone(self) -> bool:
+        if not self.get():
+            return True
+        container = f"{self.name}-images"
+        if not self.servers() and container in [found.name for found in self.user.object_store.containers()]:
+            for item in self.user.object_store.objects(container):
+                self.user.object_store.delete_object(item, container=container, ignore_missing=True)
+        return False
 
     def get(self) -> Any:
         return self.user.get_stack(self.name)
@@ -67,7 +81,11 @@ class Stack:
             if resource.resource_type == "OS::Nova::Server" and resource.physical_resource_id:
                 role = resource.name if resource.name in names else "worker"
                 if kind in {"", role}:
-                    found += [server for server in [self.user.compute.find_server(resource.physical_resource_id)] if server]
+                    found += [
+                        server
+                        for server in [self.user.compute.find_server(resource.physical_resource_id)]
+                        if server
+                    ]
         return found
 
 
@@ -97,10 +115,14 @@ class Application:
 def inside(server: Any, command: list[str]) -> subprocess.CompletedProcess[str]:
     """Runs a command of this machine in a server's network, which is where its packets come from."""
     uri = f"lxc:///system?socket={CLOUD}/run/libvirt/libvirt-sock"
-    controller = subprocess.run(["virsh", "-c", uri, "domid", server.id], capture_output=True, text=True, check=True)
+    controller = subprocess.run(
+        ["virsh", "-c", uri, "domid", server.id], capture_output=True, text=True, check=True
+    )
     pid = controller.stdout.strip()
     init = (Path("/proc") / pid / "task" / pid / "children").read_text().split()[0]
-    return subprocess.run(["nsenter", "-t", init, "-n", *command], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        ["nsenter", "-t", init, "-n", *command], capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def reaches(server: Any, address: str, port: int) -> bool:

@@ -1,14 +1,16 @@
-"""The stack of tiers.yaml, from its creation to its deletion, in this order; each test leaves it as it found it."""
+"""The stack of tiers.yaml, from its creation to its deletion, in this order."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import socket
 from typing import Any
 
-from conftest import keys
 from helpers import TEMPLATES, Application, Stack, inside, post, reaches, until
 from openstack.connection import Connection
+
+from conftest import keys
 
 # Who may open a connection to whom, and where; everything else is closed.
 OPEN = {
@@ -76,7 +78,6 @@ def test_security_groups_are_closed_but_for_what_is_needed(tiers: Stack) -> None
 
 def test_only_the_gallery_is_open_to_the_world(tiers: Stack) -> None:
     address = tiers.outputs()["gallery"].removeprefix("http://").partition(":")[0]
-    import socket
 
     def answers(port: int) -> bool:
         try:
@@ -105,7 +106,9 @@ def test_it_is_scaled_out_and_in_under_load_and_loses_nothing(tiers: Stack, appl
     audit(application)
 
 
-def test_a_server_deleted_behind_its_back_is_made_again(tiers: Stack, application: Application, user: Connection) -> None:
+def test_a_server_deleted_behind_its_back_is_made_again(
+    tiers: Stack, application: Application, user: Connection
+) -> None:
     server = tiers.servers("worker")[0]
     user.compute.delete_server(server)
     user.compute.wait_for_delete(server)

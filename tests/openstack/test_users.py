@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
-import openstack
 import pytest
 from openstack.connection import Connection
 from openstack.exceptions import ForbiddenException
+
+import openstack
 
 
 @pytest.fixture
@@ -18,7 +20,9 @@ def stranger(administrator: Connection) -> Iterator[Connection]:
     name = f"stranger-{uuid4().hex[:6]}"
     identity = administrator.identity
     project = identity.create_project(name=name, domain_id="default")
-    user = identity.create_user(name=name, password=uuid4().hex, domain_id="default", default_project_id=project.id)
+    user = identity.create_user(
+        name=name, password=uuid4().hex, domain_id="default", default_project_id=project.id
+    )
     password = uuid4().hex
     identity.update_user(user, password=password)
     identity.assign_project_role_to_user(project, user, identity.find_role("member"))
@@ -58,5 +62,11 @@ def test_the_user_is_no_administrator(user: Connection) -> None:
 
 def test_passwords_are_in_files_of_their_owner() -> None:
     folder = os.environ["OAT_CLOUD"]
-    for name in "clouds.yaml", "admin-clouds.yaml", "tutorial-openrc", "state/passwords.json", "etc/nova/nova.conf":
-        assert os.stat(f"{folder}/{name}").st_mode & 0o077 == 0, name
+    for name in (
+        "clouds.yaml",
+        "admin-clouds.yaml",
+        "tutorial-openrc",
+        "state/passwords.json",
+        "etc/nova/nova.conf",
+    ):
+        assert Path(folder, name).stat().st_mode & 0o077 == 0, name
