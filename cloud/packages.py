@@ -38,6 +38,7 @@ _DEBIAN = {
     "qemu-utils": "/usr/bin/qemu-img",  # turns images into qcow2
     "rabbitmq-server": "/usr/lib/rabbitmq/bin/rabbitmq-server",
 }
+_UNITS = ("haproxy", "memcached", "rabbitmq-server")  # what they would have systemd start with the machine
 _SWITCH = ("openvswitch-switch", "ovn-central", "ovn-host")
 _SWITCH_PROGRAMS = (
     "usr/sbin/ovsdb-server",
@@ -95,6 +96,9 @@ def _install_debian_packages(cloud: Cloud) -> None:
         try:
             _run(cloud, ["apt-get", "update", "-q"])
             _run(cloud, ["apt-get", "install", "-qy", "--no-install-recommends", *missing])
+            units = [name for name in missing if name in _UNITS]
+            if units and Path("/run/systemd/system").exists():
+                _run(cloud, ["systemctl", "disable", "--quiet", *units])
         finally:
             if ours:
                 policy.unlink()

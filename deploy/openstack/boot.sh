@@ -11,9 +11,9 @@ set -uo pipefail
 role='@ROLE@' log=/var/log/oat-boot.log
 set -a
 @SETTINGS@
-OAT_PROVISION=configure # what the roles install is in the image
-HOME=/root              # cloud-init sets none, and RabbitMQ's commands want one
 set +a
+# What the roles install is in the image; cloud-init sets no HOME, and RabbitMQ's commands want one.
+export OAT_PROVISION=configure HOME=/root
 
 tell_heat() { # STATUS REASON
   local reason=${2//[^[:alnum:] .,:;\/_()=@-]/ }

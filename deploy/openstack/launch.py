@@ -142,8 +142,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.command == "down":
         return down()
-    gallery = up(options)
-    wait_until_ready(gallery)
+    wait_until_ready(gallery := up(options))
     return print(gallery)
 
 
