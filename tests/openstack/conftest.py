@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from helpers import TEMPLATES, Application, Stack
+from helpers import CLOUD, TEMPLATES, Application, Stack
 from openstack.connection import Connection
 
 import openstack
@@ -22,8 +22,13 @@ def user() -> Connection:
 
 @pytest.fixture(scope="session")
 def administrator() -> Connection:
-    file = Path(os.environ["OAT_CLOUD"]) / "admin-clouds.yaml"
-    return openstack.connect(cloud="admin", load_yaml_config=True, config_files=[str(file)])
+    entry = json.loads((CLOUD / "admin-clouds.yaml").read_text())["clouds"]["admin"]
+    return connect(**entry["auth"])
+
+
+def connect(**auth: str) -> Connection:
+    """A connection as anyone, whatever OS_CLOUD says."""
+    return openstack.connect(load_yaml_config=False, load_envvars=False, auth=auth, region_name="RegionOne")
 
 
 @pytest.fixture(scope="module")

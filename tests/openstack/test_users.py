@@ -11,7 +11,7 @@ import pytest
 from openstack.connection import Connection
 from openstack.exceptions import ForbiddenException
 
-import openstack
+from conftest import connect
 
 
 @pytest.fixture
@@ -27,15 +27,9 @@ def stranger(administrator: Connection) -> Iterator[Connection]:
     identity.update_user(user, password=password)
     identity.assign_project_role_to_user(project, user, identity.find_role("member"))
     try:
-        yield openstack.connect(
-            auth_url=administrator.config.auth["auth_url"],
-            username=name,
-            password=password,
-            project_name=name,
-            user_domain_id="default",
-            project_domain_id="default",
-            region_name="RegionOne",
-        )
+        domains = {"user_domain_id": "default", "project_domain_id": "default"}
+        url = administrator.config.auth["auth_url"]
+        yield connect(auth_url=url, username=name, password=password, project_name=name, **domains)
     finally:
         identity.delete_user(user)
         identity.delete_project(project)
