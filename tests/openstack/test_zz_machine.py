@@ -1,4 +1,4 @@
-"""The cloud as a guest of this machine: taken up after kill -9 of everything, and gone after `make cloud-down`. Last."""
+"""The cloud in this machine: taken up after kill -9 of everything, gone after `make cloud-down`. Runs last."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def processes() -> dict[int, str]:
             session = int((entry / "stat").read_text().rpartition(")")[2].split()[3])
             command = (entry / "cmdline").read_text().replace("\0", " ")
             marked = f"OAT_CLOUD_PROCESS={CLOUD}".encode() in (entry / "environ").read_bytes().split(b"\0")
-            contained = any("/dev/loop" in line and " / / " in line for line in (entry / "mountinfo").open())
+            mounts = (entry / "mountinfo").read_text().splitlines()
+            contained = any("/dev/loop" in line and " / / " in line for line in mounts)
         except (OSError, ValueError):
             continue
         if session in sessions or marked or contained or command.startswith("/usr/lib/libvirt/libvirt_lxc"):
@@ -50,7 +51,7 @@ def traces() -> dict[str, set[str]]:
         "mounts": set(Path("/proc/self/mounts").read_text().splitlines()),
         "namespaces": lines("ip", "netns"),
         "loop devices": lines("losetup", "--list", "--noheadings"),
-        "processes": {command for command in processes().values()},
+        "processes": set(processes().values()),
     }
 
 
