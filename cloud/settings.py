@@ -28,8 +28,6 @@ PORTS = {
     "heat": 18004,
     "heat-cfn": 18000,
     "swift": 18080,
-    "aodh": 18042,
-    "prometheus": 19090,
     "swift-account": 16202,
     "swift-container": 16201,
     "swift-object": 16200,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,9 +58,21 @@ def _bring_up(cloud: Cloud) -> None:
     _start_foundations(cloud, supervisor)
     _migrate(cloud)
     _start(supervisor, keystone.processes(cloud))
-    _once(cloud, "identity", "users, projects and the catalogue", lambda: python(cloud, "cloud.identity"))
+    _once(
+        cloud,
+        "identity",
+        "users, projects and the catalogue",
+        lambda: python(cloud, "cloud.identity"),
+        _source("identity"),
+    )
     _start_services(cloud, supervisor)
-    _once(cloud, "resources", "the network public, flavors, quotas", lambda: python(cloud, "cloud.resources"))
+    _once(
+        cloud,
+        "resources",
+        "the network public, flavors, quotas",
+        lambda: python(cloud, "cloud.resources"),
+        _source("resources"),
+    )
 
 
 def all_processes(cloud: Cloud) -> list[Process]:
@@ -112,7 +125,10 @@ def _start_services(cloud: Cloud, supervisor: Supervisor) -> None:
     launched |= _launch(supervisor, [nova.compute(cloud)])
     _wait(supervisor, launched)
     python(cloud, "cloud.await_agents")
-    _once(cloud, "cell", "the compute node's cell", lambda: run(cloud, nova.discover_hosts(cloud), "nova-manage"))
+    discover = nova.discover_hosts(cloud)
+    _once(
+        cloud, "cell", "the compute node's cell", lambda: run(cloud, discover, "nova-manage"), " ".join(discover)
+    )
 
 
 def _migrate(cloud: Cloud) -> None:
@@ -124,7 +140,12 @@ def _migrate(cloud: Cloud) -> None:
         with ThreadPoolExecutor(max_workers=3) as pool:
             list(pool.map(lambda service: _migrate_one(cloud, service), services))
 
-    _once(cloud, "tables", "the services' tables", migrate_all)
+    pins = re.findall(
+        r"^((?:keystone|glance|openstack-placement|nova|neutron|openstack-heat)==\S+)",
+        packages.REQUIREMENTS.read_text(),
+        re.M,
+    )
+    _once(cloud, "tables", "the services' tables", migrate_all, " ".join(pins))
 
 
 def _migrate_one(cloud: Cloud, service: Service) -> None:
@@ -132,18 +153,18 @@ def _migrate_one(cloud: Cloud, service: Service) -> None:
         run(cloud, command, f"{service.DATABASES[0]}-tables")
 
 
-def _once(cloud: Cloud, name: str, text: str, action: Callable[[], object]) -> None:
-    """Does what is done already only if the version or the addresses have changed since."""
+def _once(cloud: Cloud, name: str, text: str, action: Callable[[], object], depends_on: str) -> None:
+    """Does what is done already only if what it depends on has changed since."""
     stamp = cloud.state / "done" / name
-    sources = [
-        packages.REQUIREMENTS,
-        Path(__file__).with_name("settings.py"),
-        Path(__file__).with_name(f"{name}.py"),
-    ]
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources if file.exists())).hexdigest()
-    if stamp.exists() and stamp.read_text() == digest:
+    if stamp.exists() and stamp.read_text() == depends_on:
         return
     with step(text):
         action()
     stamp.parent.mkdir(exist_ok=True)
-    stamp.write_text(digest)
+    stamp.write_text(depends_on)
+
+
+def _source(module: str) -> str:
+    """The digest of a module of this driver, and of the addresses it works with."""
+    files = Path(__file__).with_name(f"{module}.py"), Path(__file__).with_name("settings.py")
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

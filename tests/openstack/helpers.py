@@ -98,7 +98,7 @@ class Application:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The command `oat` of the gold image, outside any server."""
         environment = {"OAT_API_URL": self.gallery, "OAT_API_TOKEN": self.token, "PATH": "/usr/bin:/bin"}
-        command = ["chroot", str(CLOUD / "images/oat"), "/opt/oat/bin/oat", *arguments]
+        command = ["/usr/sbin/chroot", str(CLOUD / "images/oat"), "/opt/oat/bin/oat", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
     def fractals(self) -> list[dict[str, Any]]:
