@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,23 +70,13 @@ class Stack:
 
     def check(self) -> None:
         """Has Heat compare its records with what is there."""
-        self.user.orchestration.check_stack(self.get().id)
+        self.user.orchestration.check_stack(self.get())
         until("the check", lambda: "IN_PROGRESS" not in self.get().status)
 
     def servers(self, kind: str = "") -> list[Any]:
         """Its servers, of one kind: `service`, `tracker`, `producer` or `worker`."""
-        names = {"service", "tracker", "producer"}
-        found = []
-        for resource in self.user.orchestration.resources(self.get().id, nested_depth=3):
-            if resource.resource_type == "OS::Nova::Server" and resource.physical_resource_id:
-                role = resource.name if resource.name in names else "worker"
-                if kind in {"", role}:
-                    found += [
-                        server
-                        for server in [self.user.compute.find_server(resource.physical_resource_id)]
-                        if server
-                    ]
-        return found
+        prefix = f"{self.name}-{kind}"
+        return [server for server in self.user.compute.servers() if server.name.startswith(prefix)]
 
 
 class Application:
@@ -125,16 +115,26 @@ def inside(server: Any, command: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def reaches(server: Any, address: str, port: int) -> bool:
-    """Whether a connection from a server to an address and port is made (refused counts as reached)."""
+def reached(server: Any, addresses: Iterable[str], ports: Iterable[int]) -> set[tuple[str, int]]:
+    """To which of these addresses and ports a server gets a connection (a refusal comes from there as well)."""
     script = f"""
-import socket
-try:
-    socket.create_connection(({address!r}, {port}), timeout=4)
-except ConnectionRefusedError:
-    pass
+import json, socket
+from concurrent.futures import ThreadPoolExecutor
+def reaches(target):
+    try:
+        socket.create_connection(tuple(target), timeout=10).close()
+    except ConnectionRefusedError:
+        pass
+    except OSError:
+        return False
+    return True
+targets = {[[address, port] for address in addresses for port in ports]!r}
+with ThreadPoolExecutor(len(targets)) as pool:
+    print(json.dumps([target for target, found in zip(targets, pool.map(reaches, targets)) if found]))
 """
-    return inside(server, ["python3", "-c", script]).returncode == 0
+    done = inside(server, ["python3", "-c", script])
+    assert done.returncode == 0, done.stderr
+    return {(address, port) for address, port in json.loads(done.stdout)}
 
 
 def post(url: str) -> None:

@@ -7,7 +7,7 @@ import json
 import socket
 from typing import Any
 
-from helpers import TEMPLATES, Application, Stack, inside, post, reaches, until
+from helpers import TEMPLATES, Application, Stack, inside, post, reached, until
 from openstack.connection import Connection
 
 from conftest import keys
@@ -64,11 +64,10 @@ def test_security_groups_are_closed_but_for_what_is_needed(tiers: Stack) -> None
     }
     found = {
         (source, target, port)
-        for source in servers
-        for target in servers
+        for source, server in servers.items()
+        for target, address in addresses.items()
         if source != target
-        for port in PORTS
-        if reaches(servers[source], addresses[target], port)
+        for _, port in reached(server, [address], PORTS)
     }
     assert found == OPEN
     # The servers do listen there: what is closed is closed on the way.
