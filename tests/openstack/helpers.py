@@ -92,7 +92,7 @@ class Application:
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
     def fractals(self) -> list[dict[str, Any]]:
-        done = self.command("list", "--limit", "1000", "--json")
+        done = self.command("list", "--limit", "100000", "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
