@@ -20,6 +20,7 @@ import openstack
 
 BOOT = Path(__file__).with_name("boot.sh")
 SECRETS = Path("oat-secrets")  # password and token, made by `up` and removed by `down`
+NAME = "launched"  # what all names begin with, so that `down` takes nothing else
 NETWORK = "10.20.0"
 AWS = "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 # Who may connect to which ports of a role's servers; None is the world.
@@ -35,8 +36,8 @@ cloud = openstack.connect()
 def make(service: str, kind: str, name: str, **properties: Any) -> Any:
     """The resource of this kind and name: found, or created."""
     proxy = getattr(cloud, service)
-    found = getattr(proxy, f"find_{kind}")(f"oat-{name}")
-    return found or getattr(proxy, f"create_{kind}")(name=f"oat-{name}", **properties)
+    found = getattr(proxy, f"find_{kind}")(f"{NAME}-{name}")
+    return found or getattr(proxy, f"create_{kind}")(name=f"{NAME}-{name}", **properties)
 
 
 def up(options: argparse.Namespace) -> str:
@@ -48,7 +49,7 @@ def up(options: argparse.Namespace) -> str:
     if not any(cloud.network.ports(device_id=router.id, network_id=network.id)):
         cloud.network.add_interface_to_router(router, subnet_id=subnet.id)
     groups = make_security_groups()
-    cloud.object_store.create_container(name="oat-images")
+    cloud.object_store.create_container(name=f"{NAME}-images")
     image = cloud.image.find_image(options.image, ignore_missing=False)
     flavor = cloud.compute.find_flavor(options.flavor, ignore_missing=False)
     ports: dict[str, Any] = {}
@@ -92,34 +93,34 @@ def boot(role: str, service: str) -> str:
     if not SECRETS.exists():
         SECRETS.touch(mode=0o600)
         SECRETS.write_text(f"OAT_PASSWORD={secrets.token_hex(16)} OAT_API_TOKEN={secrets.token_hex(16)}\n")
-    settings = f"service={service} network={NETWORK} target=s3://oat-images/images source= limit=300\n"
+    settings = f"service={service} network={NETWORK} target=s3://{NAME}-images/images source= limit=300\n"
     settings += SECRETS.read_text() + " ".join(f"{name}='{os.environ[name]}'" for name in AWS)
     return BOOT.read_text().replace("@ROLE@", role).replace("@NOTIFY@", ":").replace("@SETTINGS@", settings)
 
 
 def down() -> None:
     """Removes everything, servers first."""
-    for server in [server for server in cloud.compute.servers() if server.name.startswith("oat-")]:
+    for server in [server for server in cloud.compute.servers() if server.name.startswith(f"{NAME}-")]:
         cloud.compute.delete_server(server)
         cloud.compute.wait_for_delete(server)
     network = cloud.network
-    for port in [port for port in network.ports() if port.name.startswith("oat-")]:
+    for port in [port for port in network.ports() if port.name.startswith(f"{NAME}-")]:
         for address in network.ips(port_id=port.id):
             network.delete_ip(address)
         network.delete_port(port)
-    router, subnet = network.find_router("oat-router"), network.find_subnet("oat-subnet")
+    router, subnet = network.find_router(f"{NAME}-router"), network.find_subnet(f"{NAME}-subnet")
     if router and subnet and any(network.ports(device_id=router.id, network_id=subnet.network_id)):
         network.remove_interface_from_router(router, subnet_id=subnet.id)
     groups = [
         ("security_group", role) for role in reversed(OPEN)
     ]  # the one whose rules name the others goes first
     for kind, name in ("router", "router"), ("network", "network"), *groups:
-        if found := getattr(network, f"find_{kind}")(f"oat-{name}"):
+        if found := getattr(network, f"find_{kind}")(f"{NAME}-{name}"):
             getattr(network, f"delete_{kind}")(found)
-    if any(container.name == "oat-images" for container in cloud.object_store.containers()):
-        for item in cloud.object_store.objects("oat-images"):
-            cloud.object_store.delete_object(item, container="oat-images")
-        cloud.object_store.delete_container("oat-images")
+    if any(container.name == f"{NAME}-images" for container in cloud.object_store.containers()):
+        for item in cloud.object_store.objects(f"{NAME}-images"):
+            cloud.object_store.delete_object(item, container=f"{NAME}-images")
+        cloud.object_store.delete_container(f"{NAME}-images")
     SECRETS.unlink(missing_ok=True)
 
 

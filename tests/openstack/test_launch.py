@@ -17,7 +17,7 @@ def names(user: Connection) -> set[str]:
     found = {item.name for kind in kinds for item in getattr(user.network, kind)()}
     found |= {server.name for server in user.compute.servers()}
     found |= {container.name for container in user.object_store.containers()}
-    return {name for name in found if name.startswith("oat-")}
+    return {name for name in found if name.startswith("launched-")}
 
 
 def test_it_may_be_run_again_and_leaves_nothing(user: Connection, tmp_path: Path) -> None:
