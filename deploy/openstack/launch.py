@@ -128,8 +128,7 @@ def wait_until_ready(gallery: str) -> None:
     """Waits until the gallery has its connections to RabbitMQ and MariaDB, or for Ctrl-C."""
     while True:
         try:
-            urllib.request.urlopen(gallery + "readyz", timeout=5).close()  # noqa: S310 - an address made above
-            return
+            return urllib.request.urlopen(gallery + "readyz", timeout=5).close()  # noqa: S310 - an address made above
         except OSError:
             time.sleep(1)
 

@@ -34,8 +34,9 @@ def connect(**auth: str) -> Connection:
 @pytest.fixture(scope="module")
 def tiers(user: Connection) -> Iterator[Stack]:
     """The stack of tiers.yaml with one worker, deleted in the end if the test has not done so."""
-    stack = Stack(user, "oat-f8a891")
+    stack = Stack(user, f"oat-{uuid4().hex[:6]}")
     try:
+        stack.create(TEMPLATES / "tiers.yaml", **keys())
         yield stack
     finally:
         stack.delete()
