@@ -32,6 +32,10 @@ def until(what: str, condition: Callable[[], Any], seconds: float = 600, pause: 
     return result
 
 
+class StackError(Exception):
+    """A stack that could not be made or changed; Heat's reason."""
+
+
 class Stack:
     """A stack of Heat."""
 
@@ -39,14 +43,19 @@ class Stack:
         self.user, self.name = user, name
 
     def create(self, template: Path, **parameters: Any) -> None:
-        self.user.create_stack(
-            self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters
-        )
+        """Creates it, or raises StackError."""
+        self.user.create_stack(self.name, template_file=str(template), wait=True, timeout=900, **parameters)
+        self._expect("CREATE_COMPLETE")
 
     def update(self, template: Path, **parameters: Any) -> None:
-        self.user.update_stack(
-            self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters
-        )
+        """Updates it, or raises StackError."""
+        self.user.update_stack(self.name, template_file=str(template), wait=True, timeout=900, **parameters)
+        self._expect("UPDATE_COMPLETE")
+
+    def _expect(self, status: str) -> None:
+        stack = self.get()
+        if stack.status != status:
+            raise StackError(stack.status_reason)
 
     def delete(self) -> None:
         """Deletes it. Heat empties the container by an image a second, so that is done here."""
