@@ -44,12 +44,16 @@ class Stack:
 
     def create(self, template: Path, **parameters: Any) -> None:
         """Creates it, or raises StackError."""
-        self.user.create_stack(self.name, template_file=str(template), wait=True, timeout=900, **parameters)
+        self.user.create_stack(
+            self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters
+        )
         self._expect("CREATE_COMPLETE")
 
     def update(self, template: Path, **parameters: Any) -> None:
         """Updates it, or raises StackError."""
-        self.user.update_stack(self.name, template_file=str(template), wait=True, timeout=900, **parameters)
+        self.user.update_stack(
+            self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters
+        )
         self._expect("UPDATE_COMPLETE")
 
     def _expect(self, status: str) -> None:
