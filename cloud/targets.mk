@@ -1,0 +1,22 @@
+# The private OpenStack; see cloud/README.md.
+
+cloud: ## bring up a private OpenStack on this machine (Debian 12 or 13, root; some minutes the first time)
+	@/usr/bin/python3 -m cloud up
+
+cloud-image: ## make the image oat, with the application in it, and put it into the cloud
+	@/usr/bin/python3 -m cloud image
+
+cloud-status: ## tell what runs of the cloud
+	@/usr/bin/python3 -m cloud status
+
+cloud-down: ## end the cloud, and take back its bridges, namespaces, addresses and mounts
+	@/usr/bin/python3 -m cloud down
+
+test-openstack: ## run oat on the private cloud, and test it there (Debian 12 or 13, root; half an hour)
+	@tests/openstack/run
+
+cloud-lock: .venv/develop ## pin the versions of OpenStack
+	.venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+	  requirements-cloud.in -o requirements-cloud.txt
+
+.PHONY: cloud cloud-image cloud-status cloud-down test-openstack cloud-lock

@@ -1,0 +1,157 @@
+"""Stacks, the application's API, and a look from inside a server, for the tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from openstack.connection import Connection
+
+CHECKOUT = Path(__file__).parents[2]
+TEMPLATES = CHECKOUT / "deploy/openstack"
+CLOUD = Path(os.environ["OAT_CLOUD"])
+
+
+def until(what: str, condition: Callable[[], Any], seconds: float = 600, pause: float = 2) -> Any:
+    """Waits until something holds, and returns it.
+
+    Raises:
+        TimeoutError: it does not in that time.
+    """
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(pause)
+    return result
+
+
+class StackError(Exception):
+    """A stack that could not be made or changed; Heat's reason."""
+
+
+class Stack:
+    """A stack of Heat."""
+
+    def __init__(self, user: Connection, name: str) -> None:
+        self.user, self.name = user, name
+
+    def create(self, template: Path, **parameters: Any) -> None:
+        """Creates it, or raises StackError."""
+        self.user.create_stack(
+            self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters
+        )
+        self._expect("CREATE_COMPLETE")
+
+    def update(self, template: Path, **parameters: Any) -> None:
+        """Updates it, or raises StackError."""
+        self.user.update_stack(
+            self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters
+        )
+        self._expect("UPDATE_COMPLETE")
+
+    def _expect(self, status: str) -> None:
+        stack = self.get()
+        if stack.status != status:
+            raise StackError(stack.status_reason)
+
+    def delete(self) -> None:
+        """Deletes it. Heat empties the container by an image a second, so that is done here."""
+        self.user.delete_stack(self.name)
+        until("the stack's end", self._is_gone, pause=1)
+
+    def _is_gone(self) -> bool:
+        if not self.get():
+            return True
+        container = f"{self.name}-images"
+        if not self.servers() and container in [found.name for found in self.user.object_store.containers()]:
+            for item in self.user.object_store.objects(container):
+                self.user.object_store.delete_object(item, container=container, ignore_missing=True)
+        return False
+
+    def get(self) -> Any:
+        return self.user.get_stack(self.name)
+
+    def outputs(self) -> dict[str, Any]:
+        return {output["output_key"]: output["output_value"] for output in self.get().outputs}
+
+    def check(self) -> None:
+        """Has Heat compare its records with what is there."""
+        self.user.orchestration.check_stack(self.get())
+        until("the check", lambda: "IN_PROGRESS" not in self.get().status)
+
+    def servers(self, kind: str = "") -> list[Any]:
+        """Its servers, of one kind: `service`, `tracker`, `producer` or `worker`."""
+        prefix = f"{self.name}-{kind}"
+        return [server for server in self.user.compute.servers() if server.name.startswith(prefix)]
+
+
+class Application:
+    """oat, asked by its API from outside."""
+
+    def __init__(self, gallery: str, token: str) -> None:
+        self.gallery, self.token = gallery, token
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The command `oat` of the gold image, outside any server."""
+        environment = {"OAT_API_URL": self.gallery, "OAT_API_TOKEN": self.token, "PATH": "/usr/bin:/bin"}
+        command = ["/usr/sbin/chroot", str(CLOUD / "images/oat"), "/opt/oat/bin/oat", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+    def fractals(self) -> list[dict[str, Any]]:
+        done = self.command("list", "--limit", "100000", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def status(self) -> dict[str, Any]:
+        done = self.command("status", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+def inside(server: Any, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Runs a command of this machine in a server's network, which is where its packets come from."""
+    uri = f"lxc:///system?socket={CLOUD}/run/libvirt/libvirt-sock"
+    controller = subprocess.run(
+        ["virsh", "-c", uri, "domid", server.id], capture_output=True, text=True, check=True
+    )
+    pid = controller.stdout.strip()
+    init = (Path("/proc") / pid / "task" / pid / "children").read_text().split()[0]
+    return subprocess.run(
+        ["nsenter", "-t", init, "-n", *command], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def reached(server: Any, addresses: Iterable[str], ports: Iterable[int]) -> set[tuple[str, int]]:
+    """To which of these addresses and ports a server gets a connection (a refusal comes from there as well)."""
+    script = f"""
+import json, socket
+from concurrent.futures import ThreadPoolExecutor
+def reaches(target):
+    try:
+        socket.create_connection(tuple(target), timeout=10).close()
+    except ConnectionRefusedError:
+        pass
+    except OSError:
+        return False
+    return True
+targets = {[[address, port] for address in addresses for port in ports]!r}
+with ThreadPoolExecutor(len(targets)) as pool:
+    print(json.dumps([target for target, found in zip(targets, pool.map(reaches, targets)) if found]))
+"""
+    done = inside(server, ["python3", "-c", script])
+    assert done.returncode == 0, done.stderr
+    return {(address, port) for address, port in json.loads(done.stdout)}
+
+
+def post(url: str) -> None:
+    """POSTs to a webhook."""
+    request = urllib.request.Request(url, data=b"", method="POST")
+    with urllib.request.urlopen(request, timeout=60):
+        pass
