@@ -132,10 +132,13 @@ def fix(page: Path) -> None:
 
 
 def known(root: Path) -> tuple[set[str], set[str]]:
-    """Return the targets of the Makefile, and the variables that the settings reference and the tools know."""
+    """Return the targets of make, and the variables that the settings reference and the tools know."""
     sources = [*root.glob("docs/reference/settings.md"), root / "Vagrantfile", *root.glob("src/oat/commands/*.py")]
+    sources += [*root.glob("cloud/**/*.py"), *root.glob("provision/*.sh")]
     variables = {name for path in sources for name in VARIABLE.findall(path.read_text())}
-    return set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.MULTILINE)), variables
+    makefiles = [root / "Makefile", *root.glob("*/*.mk")]
+    targets = {name for file in makefiles for name in re.findall(r"^([a-z-]+):", file.read_text(), re.MULTILINE)}
+    return targets, variables
 
 
 if __name__ == "__main__":

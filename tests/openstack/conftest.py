@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from helpers import CLOUD, TEMPLATES, Application, Stack
 from openstack.connection import Connection
 
 import openstack
+from helpers import CLOUD, TEMPLATES, Application, Stack
 
 
 @pytest.fixture(scope="session")

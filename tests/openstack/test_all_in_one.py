@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from helpers import TEMPLATES, Application, Stack, until
 from openstack.connection import Connection
+
+from helpers import TEMPLATES, Application, Stack, until
 
 
 def test_one_server_does_it_all(user: Connection) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
-from helpers import TEMPLATES, Stack, StackError
 from openstack.connection import Connection
+
+from helpers import TEMPLATES, Stack, StackError
 
 
 def test_it_says_in_one_line_what_failed(user: Connection) -> None:

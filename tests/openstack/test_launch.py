@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from helpers import TEMPLATES, Application, until
 from openstack.connection import Connection
+
+from helpers import TEMPLATES, Application, until
 
 
 def names(user: Connection) -> set[str]:

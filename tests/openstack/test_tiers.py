@@ -7,10 +7,10 @@ import json
 import socket
 from typing import Any
 
-from helpers import TEMPLATES, Application, Stack, inside, post, reached, until
 from openstack.connection import Connection
 
 from conftest import keys
+from helpers import TEMPLATES, Application, Stack, inside, post, reached, until
 
 # Who may open a connection to whom, and where; everything else is closed.
 OPEN = {

@@ -8,8 +8,9 @@ import signal
 import subprocess
 from pathlib import Path
 
-from helpers import CHECKOUT, CLOUD, until
 from openstack.connection import Connection
+
+from helpers import CHECKOUT, CLOUD, until
 
 
 def driver(*arguments: str) -> subprocess.CompletedProcess[str]:
