@@ -88,6 +88,13 @@ def test_a_message_without_a_uuid_is_invalid(message):
     assert caught.value.uuid is None
 
 
+@pytest.mark.parametrize("name", ["../../etc/passwd", "", "image", SPEC["uuid"] + "/"])
+def test_a_uuid_that_is_none_is_no_task(name):
+    """It becomes the name of a file."""
+    with pytest.raises(InvalidMessageError):
+        parse_task(body(uuid=name, cx=0, cy=-1.5), LIMITS)
+
+
 def test_a_result_and_a_failure():
     good = Result(uuid=uuid4(), duration=0.5, checksum="0" * 64, size=9, worker="w")
     bad = Result(uuid=uuid4(), error="disk full")
