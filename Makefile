@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+RELEASE ?= trixie
 
 -include cloud/targets.mk
 
@@ -24,6 +25,9 @@ test-vagrant: .venv/develop ## run the Vagrant environment for real, on LXC (Deb
 test-container: .venv/develop ## build the container image and run the services in it (Debian 12, root; five minutes)
 	@tests/install-servers
 	@tests/deploy/container/run
+
+test-debian: ## run the two commands on a bare Debian, RELEASE=trixie, as a user and as root (Debian, root; half an hour)
+	@tests/deploy/release/run $(RELEASE)
 
 test-cluster: .venv/develop ## kill and cut off nodes of a RabbitMQ cluster under load (root; five minutes)
 	@tests/install-servers
@@ -96,4 +100,4 @@ clean: ## remove what the other targets made
 
 FORCE:
 
-.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean
+.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean
