@@ -163,7 +163,7 @@ def test_everything_works_by_keyboard(open_page):
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
-    for _ in range(5):  # four states, then the first picture
+    for _ in range(6):  # the links to the states, then the first picture
         page.keyboard.press("Tab")
     expect(page.locator(".card a").first).to_be_focused()
     page.keyboard.press("Enter")
