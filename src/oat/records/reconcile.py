@@ -24,6 +24,14 @@ At the default of a minute: an image that takes a quarter of an hour is not rend
 enough."""
 
 
+def resend_timeout(resend_after: float, attempts: int) -> timedelta:
+    """Return how long a task that was published `attempts` times may be without a result.
+
+    Each attempt doubles the `resend_after` seconds, so that a slow image is not rendered over and over.
+    """
+    return timedelta(seconds=resend_after * 2.0 ** (attempts - 1))
+
+
 def resend_lost(
     connection: sa.Connection, resend_after: float, queue_empty: bool, now: datetime
 ) -> tuple[int, int]:
@@ -36,8 +44,7 @@ def resend_lost(
         return 0, 0
     resent = failed = 0
     for row in _waiting_since(connection, consumed_before - timeout):
-        # Each attempt doubles the timeout, so that an image that takes long is not rendered over and over.
-        if row.sent_at + timeout * 2 ** (row.attempts - 1) >= now:
+        if row.sent_at + resend_timeout(resend_after, row.attempts) >= now:
             continue
         if row.attempts >= MAX_ATTEMPTS:
             error = f"published {MAX_ATTEMPTS} times without a result"

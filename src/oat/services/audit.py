@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from oat.messaging import QUEUES, RESULTS, TASKS, Broker
-from oat.records import BATCH_SIZE, Database, Record, Status, is_in_future
+from oat.records import BATCH_SIZE, Database, Record, Status, is_in_future, resend_timeout
 from oat.settings import Settings
 from oat.storage import Store
 
@@ -115,10 +115,10 @@ def judge(
             problem = Problem.NO_REASON
         case Status.FAILED if image is not None and queues_empty:
             problem = Problem.RESULT_LOST
-        case Status.WAITING if record.unpublished and _is_overdue(record, settings.lease, now):
+        case Status.WAITING if record.unpublished and _is_overdue(record, timedelta(seconds=settings.lease), now):
             problem = Problem.UNPUBLISHED
         case Status.WAITING if not record.unpublished and queues_empty:
-            timeout = settings.resend_after * 2 ** (record.attempts - 1)
+            timeout = resend_timeout(settings.resend_after, record.attempts)
             problem = Problem.UNANSWERED if _is_overdue(record, timeout, now) else None
     times = filter(None, (record.created_at, record.sent_at, record.finished_at))
     if problem is None and any(is_in_future(each, now) for each in times):
@@ -126,8 +126,8 @@ def judge(
     return problem
 
 
-def _is_overdue(record: Record, timeout: float, now: datetime) -> bool:
-    return now - record.sent_at > timedelta(seconds=2 * timeout)
+def _is_overdue(record: Record, timeout: timedelta, now: datetime) -> bool:
+    return now - record.sent_at > 2 * timeout
 
 
 def run_audit(settings: Settings) -> Iterator[Step]:
