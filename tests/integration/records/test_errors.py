@@ -149,7 +149,11 @@ FAULTS = {
     "mariadb": (
         ("SET GLOBAL read_only = ON", "SET GLOBAL read_only = OFF"),
         (f"{LIMIT} 1", f"{LIMIT} 0"),
-        ("SET GLOBAL max_statement_time = 0.000001", "SET GLOBAL max_statement_time = 0"),
+        (
+            "CREATE TRIGGER {db}.slow BEFORE INSERT ON {db}.fractals FOR EACH ROW DO SLEEP(60);"
+            "SET GLOBAL max_statement_time = 0.05",
+            "SET GLOBAL max_statement_time = 0; DROP TRIGGER IF EXISTS {db}.slow",
+        ),
     ),
 }  # fmt: skip
 END_ALL = {
@@ -170,15 +174,15 @@ def test_a_server_that_takes_no_changes_for_a_while_is_waited_for(request, kind,
         url = url.replace("tutorial@", f"{owner}@")
     database, catalog = Database(url, threading.Event()), Catalog(url)
     database.prepare()
-    as_root.later(kind, remedy.format(db=schema))
-    as_root(kind, fault.format(db=schema), END_ALL[kind].format(db=schema))
+    as_root.later(kind, *remedy.format(db=schema).split(";"))
+    as_root(kind, *fault.format(db=schema).split(";"), END_ALL[kind].format(db=schema))
     tasks = some_tasks(3)
     recording = threading.Thread(target=lambda: [database.record([task]) for task in tasks])
     recording.start()
     wait_until(lambda: caplog.text.count(WAITS) > 2, "some attempts")
     with pytest.raises(DatabaseError, match="not available"):
         catalog.record(some_tasks(1))
-    as_root(kind, remedy.format(db=schema))
+    as_root(kind, *remedy.format(db=schema).split(";"))
     recording.join()
     assert set(database.statuses(task.uuid for task in tasks)) == {task.uuid for task in tasks}
     database.close()
