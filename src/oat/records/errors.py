@@ -15,8 +15,8 @@ from oat.records.error_codes import MYSQL, MYSQL_CLASSES, POSTGRESQL, POSTGRESQL
 _PGBOUNCER_REFUSES = re.compile(
     r'FATAL: +(database ".*" does not exist|no such (database|user)|\S+ authentication failed|unsupported startup)'
 )
-"""What PgBouncer says, always in English, while a connection is made; 1.18, for one, does so with 08P01 whatever it
-is about."""
+"""What PgBouncer says, always in English, while a connection is made; 1.18, for one, with 08P01 whatever it is
+about."""
 
 _UNKNOWN = ("", ErrorKind.BUG)
 """What the tables do not have."""

@@ -1,8 +1,8 @@
 """The SQLSTATE with which PostgreSQL ends a connection that is being made.
 
 libpq has the SQLSTATE only of errors after that, and its message is in the language of the server. But told to say
-nothing else (`PQERRORS_SQLSTATE`) it has the code as its message, so a second attempt asks for it. psycopg does not
-offer the function; its library of libpq does.
+nothing else (`PQERRORS_SQLSTATE`) it has the code as its message, so a second attempt asks for it. psycopg does
+not offer the function; its library of libpq does.
 """
 
 import ctypes
@@ -54,7 +54,7 @@ def _servers(parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _ask(conninfo: str, set_verbosity: Any) -> str | None:
-    connection = pq.PGconn.connect_start(conninfo.encode())
+    connection: Any = pq.PGconn.connect_start(conninfo.encode())
     try:
         set_verbosity(connection.pgconn_ptr, SQLSTATE_ONLY)
         _poll(connection, time.monotonic() + TIMEOUT)
@@ -64,9 +64,12 @@ def _ask(conninfo: str, set_verbosity: Any) -> str | None:
     return answer and answer[1]
 
 
-def _poll(connection: pq.abc.PGconn, deadline: float) -> None:
+def _poll(connection: Any, deadline: float) -> None:
     """Go on with making the connection until it is made, has failed, or the `deadline` is over."""
-    while connection.status != pq.ConnStatus.BAD and (event := _EVENTS.get(connection.connect_poll())):
+    while connection.status != pq.ConnStatus.BAD:
+        event = _EVENTS.get(pq.PollingStatus(connection.connect_poll()))
+        if event is None:
+            return
         with selectors.PollSelector() as selector:  # its socket changes, and may be above 1023
             selector.register(connection.socket, event)
             if not selector.select(max(0.0, deadline - time.monotonic())):
@@ -76,7 +79,7 @@ def _poll(connection: pq.abc.PGconn, deadline: float) -> None:
 def _load() -> Any:
     """Return libpq's `PQsetErrorVerbosity`, None where psycopg is not linked with libpq."""
     try:
-        library = ctypes.CDLL(importlib.import_module(pq.PGconn.__module__).__file__)
+        library = ctypes.CDLL(importlib.import_module(pq.PGconn.__module__).__file__ or "")
         function = library.PQsetErrorVerbosity  # found in the libraries that it loads as well
     except (OSError, AttributeError):
         return None

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
@@ -21,11 +22,16 @@ GERMAN = "de_DE.UTF-8"
 
 
 @pytest.fixture(scope="module")
-def german(tmp_path_factory):
+def folder():
+    """A folder that the user of the servers may enter."""
+    with tempfile.TemporaryDirectory(prefix="oat-") as path:
+        Path(path).chmod(0o755)
+        yield Path(path)
+
+
+@pytest.fixture(scope="module")
+def german(folder):
     """A PostgreSQL that speaks German, with a role that has to tell its password."""
-    folder = tmp_path_factory.mktemp("german")
-    for each in (folder, *list(folder.parents)[:2]):
-        each.chmod(0o755)
     locales = folder / "locales"
     locales.mkdir()
     if shutil.which("localedef") is None or not list(Path("/usr/share/locale/de").glob("*/postgres-*.mo")):
@@ -123,10 +129,10 @@ def test_a_server_that_says_nothing_has_no_sqlstate(monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["trust", "md5", "scram-sha-256"])
-def test_what_pgbouncer_refuses_is_not_waited_for(german, tmp_path, method):
-    tmp_path.chmod(0o755)
-    pooler = PgBouncer(tmp_path, options=(f"auth_type = {method}",))
+def test_what_pgbouncer_refuses_is_not_waited_for(german, folder, method):
+    pooler = PgBouncer(folder / method, options=(f"auth_type = {method}",))
     pooler.port_behind = german.port
+    pooler.folder.mkdir()
     try:
         pooler.start()
         url = f"postgresql+psycopg://{{}}@127.0.0.1:{pooler.port}/"
