@@ -4,6 +4,11 @@ RELEASE ?= trixie
 
 -include cloud/targets.mk
 
+ifdef OFFLINE
+export OFFLINE PIP_NO_INDEX = 1
+export PIP_FIND_LINKS = $(OFFLINE)/wheels
+endif
+
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -28,6 +33,9 @@ test-container: .venv/develop ## build the container image and run the services 
 
 test-debian: ## run the two commands on a bare Debian, RELEASE=trixie, as a user and as root (Debian, root; half an hour)
 	@tests/deploy/release/run $(RELEASE)
+
+test-offline: ## prove that the folder of make offline is enough, where there is no network (root; twenty minutes)
+	@tests/deploy/offline/run
 
 test-cluster: .venv/develop ## kill and cut off nodes of a RabbitMQ cluster under load (root; five minutes)
 	@tests/install-servers
@@ -84,6 +92,12 @@ screenshot: .venv/develop ## make the picture of the gallery in the README (half
 	@tests/install-servers
 	@.venv/bin/python docs/images/gallery.py
 
+offline: ## fill FOLDER=build/offline with all that make run and make test need where there is no network (minutes)
+	@PYTHON=$(PYTHON) .ci/offline $(or $(FOLDER),build/offline)
+
+windows: .venv/run ## show the services in a tmux session, all at once for a projector; LAYOUT=windows, one each
+	@provision/oat-windows $(or $(LAYOUT),tiled)
+
 lock: .venv/develop ## pin the newest versions of all dependencies (half a minute)
 	.venv/bin/uv pip compile -U -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	  pyproject.toml -o requirements.txt
@@ -100,4 +114,4 @@ clean: ## remove what the other targets made
 
 FORCE:
 
-.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean
+.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian test-offline offline windows lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean
