@@ -42,7 +42,7 @@ MIN_PAUSE, MAX_PAUSE = 0.5, 30.0
 reached), and between two at most."""
 
 MAX_ATTEMPTS = 10
-"""Attempts at a task, two minutes altogether; then it is reported as failed: it may not block its thread for ever."""
+"""Attempts at a task, two minutes altogether; then it has failed: it may not block its thread for ever."""
 
 POLL_TIMEOUT = 3600.0
 """Seconds to wait for the broker where only a message, a finished task or a stop has to end the wait."""
