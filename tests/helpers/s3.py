@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 
 from helpers.servers import MissingError, Server
-from helpers.waiting import wait_until
 
 ALL = ["s3:*"]
 WITHOUT_DELETE = ["s3:PutObject", "s3:GetObject", "s3:ListBucket"]
@@ -29,7 +28,7 @@ class Moto(Server):
             raise MissingError("moto")
         environment = os.environ | {"INITIAL_NO_AUTH_ACTION_COUNT": str(PROVISIONING)}
         self.spawn(self.BIN, "-H", "127.0.0.1", "-p", str(self.port), env=environment)
-        wait_until(self.answers, "moto")
+        self.wait_until_ready()
         self._provision()
         return self
 
