@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 from urllib.parse import urlencode
 
-import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from helpers import http
 from helpers.gallery import SMALL, mark_failed
 from helpers.system import System
 
@@ -62,7 +62,7 @@ def open_page(chromium, running, request):
 
 
 def create(system, **parameters):
-    answer = httpx.post(f"{system.url}/v1/fractals", json=SMALL | parameters)
+    answer = http.post(f"{system.url}/v1/fractals", json=SMALL | parameters)
     return answer.raise_for_status().json()["fractals"]
 
 
@@ -189,7 +189,7 @@ def test_retry_and_delete(open_page, running):
     page.get_by_text("Delete", exact=True).click()
     page.get_by_role("button", name="Delete for good").click()
     page.wait_for_url(re.compile("/$"))
-    assert httpx.get(f"{running.url}/v1/fractals/{uuid}").status_code == 404
+    assert http.get(f"{running.url}/v1/fractals/{uuid}").status_code == 404
 
 
 def test_the_system_page_warns_without_a_worker(chromium, tmp_path):

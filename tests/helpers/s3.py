@@ -7,8 +7,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import httpx
-
+from helpers import http
 from helpers.servers import MissingError, Server
 
 ALL = ["s3:*"]
@@ -116,7 +115,7 @@ class LesserS3:
             def log_message(self, *_):
                 pass
 
-        self.upstream = httpx.Client(base_url=endpoint)
+        self.upstream = http.Client(base_url=endpoint)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -3,10 +3,10 @@
 import contextlib
 import json
 
-import httpx
 import pytest
 import sqlalchemy as sa
 
+from helpers import http
 from helpers.clocks import clock
 from helpers.marks import embedded_and_servers
 from helpers.waiting import wait_until
@@ -81,7 +81,7 @@ def test_hosts_whose_clocks_differ_by_minutes_send_nothing_twice(system, wrong_c
     with wrong(system, clock("-3m") if system.broker_url else clock("+0s")):
         services.append(system.start("oat-tracker"))
         url = system.gallery()
-        assert httpx.post(f"{url}/v1/fractals", json={"count": 50, "width": 16, "height": 16}).is_success
+        assert http.post(f"{url}/v1/fractals", json={"count": 50, "width": 16, "height": 16}).is_success
     system.wait_for(100)
     assert {record["attempts"] for record in system.records()} == {1}
     for service in services:

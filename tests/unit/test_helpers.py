@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers.waiting import free_port, wait_until
+from helpers.waiting import TIMEOUT, free_port, wait_until
 
 TESTS = next(
     parent for parent in Path(__file__).parents if (parent / "conftest.py").exists() and parent.name == "tests"
@@ -69,7 +69,7 @@ def test_what_has_been_stopped_is_left_alone():
     try:
         command = [sys.executable, "-c", RELEASING, TESTS, str(released.pid), str(guarded.pid)]
         subprocess.run(command, check=True)
-        assert guarded.wait(60) == -signal.SIGKILL
+        assert guarded.wait(TIMEOUT) == -signal.SIGKILL
         assert released.poll() is None
     finally:
         for process in (released, guarded):

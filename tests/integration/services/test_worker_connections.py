@@ -11,7 +11,7 @@ import oat.messaging.broker
 import oat.services.worker
 from helpers.proxy import Proxy
 from helpers.tasks import task
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 from oat.messages import parse_result
 from oat.messaging.broker import Broker
 from oat.messaging.queues import DEAD_LETTERS, DELIVERY_LIMIT, RESULTS, TASKS
@@ -30,7 +30,7 @@ class Renderer:
 
     def __call__(self, task):
         self.begun[task.uuid] += 1
-        assert self.done.wait(200)
+        assert self.done.wait(TIMEOUT)
         return RENDERED
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import oat.services.worker
 from helpers.tasks import task
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 from oat.messaging.broker import FLUSH_INTERVAL, Broker
 from oat.messaging.queues import TASKS
 from oat.services import Ranges, random_task
@@ -47,7 +47,7 @@ def test_short_images_use_one_thread_and_long_ones_all(tmp_path, monkeypatch):
 
     def render(task):
         if task.width == LONG:
-            three.wait(30)
+            three.wait(TIMEOUT)
         names.append(threading.current_thread().name)
         return b"an image"
 

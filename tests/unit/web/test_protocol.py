@@ -8,6 +8,7 @@ import threading
 import pytest
 import uvicorn
 
+from helpers.waiting import TIMEOUT
 from oat.web.protocol import LimitedHttpProtocol
 
 
@@ -33,7 +34,7 @@ def test_an_incomplete_request_times_out(monkeypatch):
             stack.enter_context(socket.create_connection(listening.getsockname(), 30)) for _ in range(4)
         ]
         whole.sendall(head + b"12345")
-        assert answering.wait(30)
+        assert answering.wait(TIMEOUT)
         for part, begun in zip(parts, (b"", head[:20], head + b"1234"), strict=True):
             part.sendall(begun)
         assert [part.recv(100) for part in parts] == [b""] * 3
@@ -41,5 +42,5 @@ def test_an_incomplete_request_times_out(monkeypatch):
         with pytest.raises(BlockingIOError):  # neither an answer nor an end
             whole.recv(100)
     server.should_exit = True
-    thread.join(30)
+    thread.join(TIMEOUT)
     assert not thread.is_alive()
