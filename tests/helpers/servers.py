@@ -187,6 +187,8 @@ class MariaDB(Server):
 
 
 class PostgreSQL(Server):
+    environment: dict[str, str] | None = None
+
     def start(self):
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
         if not found:
@@ -199,7 +201,7 @@ class PostgreSQL(Server):
         self.spawn(
             *prefix, found[-1] / "postgres", "-D", data, "-p", str(self.port),
             "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}", *self.options,
-            cwd="/",
+            cwd="/", env=self.environment,
         )  # fmt: skip
         self.wait_until_ready(self._accepts)
         return self
