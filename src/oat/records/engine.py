@@ -99,3 +99,14 @@ def _prepare_postgresql(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "begin")
     def on_begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(_BEGIN_POSTGRESQL)
+
+    @sa.event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, _record: Any, args: Any, options: dict[str, Any]) -> Any:
+        try:
+            return dialect.loaded_dbapi.connect(*args, **options)
+        except dialect.loaded_dbapi.OperationalError as error:
+            from oat.records.startup_errors import startup_sqlstate  # noqa: PLC0415 (psycopg is loaded by now)
+
+            if error.sqlstate is None and not isinstance(error, dialect.loaded_dbapi.errors.ConnectionTimeout):
+                error.sqlstate = startup_sqlstate(options)
+            raise

@@ -11,12 +11,12 @@ import logging
 import socket
 import time
 from functools import partial
-from itertools import chain, repeat
+from itertools import islice
 from uuid import UUID
 
 from oat.messages import MAX_REASON, InvalidMessageError, Result, Task, parse_task
 from oat.messaging import RESULTS, TASKS, Delivery
-from oat.process import notify_ready
+from oat.process import exponential_backoff, notify_ready
 from oat.rendering import render_png, warm_up
 from oat.services import metrics
 from oat.services.in_flight import InFlight, Work, WorkStage
@@ -38,9 +38,12 @@ from oat.storage import Store
 
 log = logging.getLogger(__name__)
 
-BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
-"""Seconds between two attempts at what fails for a passing reason: a full disk, a store that cannot be reached.
-After two minutes altogether the task is reported as failed: it may not block its thread for ever."""
+MIN_PAUSE, MAX_PAUSE = 0.5, 30.0
+"""Seconds between the first two attempts at what fails for a passing reason (a full disk, a store that cannot be
+reached), and between two at most."""
+
+MAX_ATTEMPTS = 10
+"""Attempts at a task, two minutes altogether; then it has failed: it may not block its thread for ever."""
 
 POLL_TIMEOUT = 3600.0
 """Seconds to wait for the broker where only a message, a finished task or a stop has to end the wait."""
@@ -80,7 +83,7 @@ class Worker(Service):
         return self._threads.is_busy()
 
     def _prepare_store(self) -> None:
-        for delay in chain(BACKOFF, repeat(BACKOFF[-1])):
+        for delay in exponential_backoff(MIN_PAUSE, MAX_PAUSE):
             try:
                 self.store.prepare()
                 return
@@ -171,7 +174,7 @@ class Worker(Service):
             work.stage = WorkStage.STORED
             return known
         rendered: tuple[bytes, float] | None = None
-        for delay in (*BACKOFF, None):
+        for delay in (*islice(exponential_backoff(MIN_PAUSE, MAX_PAUSE), MAX_ATTEMPTS - 1), None):
             try:
                 rendered = rendered or self._render(task)
                 self._threads.rendered()
