@@ -21,15 +21,13 @@ class Change:
     becomes: str
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """A fault, the rule that it breaks, and the test that catches it."""
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Lines of a module, and the wrong ones that replace them."""
 
-    rule: str
     module: Path
     """Below the root."""
     changes: tuple[Change, ...]
-    test: str
     after: str = ""
     """Lines before the first that begins with this are left alone."""
 
@@ -50,6 +48,14 @@ class Mutant:
         return "\n".join(lines) + "\n"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Mutant(Fault):
+    """A fault, the rule that it breaks, and the test that catches it."""
+
+    rule: str
+    test: str
+
+
 def load() -> list[Mutant]:
     """Return the mutants of `mutants.toml`."""
     return [
@@ -64,10 +70,10 @@ def load() -> list[Mutant]:
     ]
 
 
-def copy_tree(source: Path, folder: Path, mutant: Mutant | None = None) -> Path:
-    """Copy the sources and tests from `source` to `folder`, with the fault of `mutant`; return `folder`."""
+def copy_tree(source: Path, folder: Path, fault: Fault | None = None) -> Path:
+    """Copy the sources and tests from `source` to `folder`, with `fault`; return `folder`."""
     shutil.copytree(source, folder, ignore=IGNORED, symlinks=True)
-    if mutant:
-        module = folder / mutant.module
-        module.write_text(mutant.plant(module.read_text()))
+    if fault:
+        module = folder / fault.module
+        module.write_text(fault.plant(module.read_text()))
     return folder
