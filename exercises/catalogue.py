@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.mutants import Change, Fault
-
 from lab import Lab
 
 FOLDER = Path(__file__).parent
@@ -32,7 +31,7 @@ class Exercise:
 
 
 def fault(module: str, *changes: tuple[str, str], after: str = "") -> Fault:
-    """Return a fault in `module` below `src/oat`: `changes` are lines without indentation, and what they become."""
+    """Return a fault in `module` below `src/oat`: `changes` are whole lines and what they become."""
     return Fault(
         module=Path("src/oat", module),
         changes=tuple(Change(line.strip(), textwrap.dedent(becomes).strip("\n")) for line, becomes in changes),

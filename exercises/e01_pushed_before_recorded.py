@@ -1,12 +1,12 @@
 """Pushed before recorded
 
-The producer of 2015 pushed a task into the queue, and then wrote its record into the database. Most days nobody
-noticed. Then the database said no between the two: its disk was full, or the producer was killed. The workers got
-the tasks and rendered them all; but there was no record that a result could have been for. Images without an owner,
-hours of work, and nobody who knows what is missing.
+The producer of 2015 pushed a task into the queue, and then wrote its record into the database. Most
+days nobody noticed. Then the database said no between the two: its disk was full, or the producer
+was killed. The workers got the tasks and rendered them all; but there was no record that a result
+could have been for. Images without an owner, hours of work, and nobody who knows what is missing.
 
-The check has the database refuse the records, and looks at what is in the queue. Then it kills a producer that has
-recorded and cannot push: the other half of the same promise.
+The check has the database refuse the records, and looks at what is in the queue. Then it kills a
+producer that has recorded and cannot push: the other half of the same promise.
 
 Look at: src/oat/services/producer.py
 """
@@ -14,10 +14,10 @@ Look at: src/oat/services/producer.py
 from collections import Counter
 
 import sqlalchemy as sa
-from helpers.processes import SMALL
-from helpers.system import System
 
 from catalogue import fault
+from helpers.processes import SMALL
+from helpers.system import System
 from lab import Detour, Harm, Lab, queued, recorded, start, until_logged
 
 FAULT = fault(
@@ -34,15 +34,15 @@ FAULT = fault(
 )
 
 HINT = """
-Which of the two can be made good afterwards, a record without a message or a message without a record? And who
-publishes the tasks in `self._unpublished`?
+Which of the two can be made good afterwards, a record without a message or a message without a
+record? And who publishes the tasks in `self._unpublished`?
 """
 
 SOLUTION = """
-Record first. The record and its row in the outbox are one transaction, so whatever happens next, the database knows
-of the task and that it is still to be published; `outbox.publish_tasks` deletes the row when the broker has
-confirmed. A producer that dies in between leaves a row that somebody else publishes. The other way round, nobody
-would know of the message.
+Record first. The record and its row in the outbox are one transaction, so whatever happens next,
+the database knows of the task and that it is still to be published; `outbox.publish_tasks` deletes
+the row when the broker has confirmed. A producer that dies in between leaves a row that somebody
+else publishes. The other way round, nobody would know of the message.
 """
 
 REFUSE = "CREATE TRIGGER refuse BEFORE INSERT ON fractals BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
@@ -66,8 +66,8 @@ def refused(system: System) -> None:
         connection.execute(sa.text("DROP TRIGGER refuse"))
     if orphans := set(queued(system)) - recorded(system):
         raise Harm(
-            f"{len(orphans)} of 40 tasks were pushed and never recorded: the database refused the records, and the "
-            "messages were already in the queue. They will be rendered for nobody."
+            f"{len(orphans)} of 40 tasks were pushed and never recorded: the database refused the records, "
+            "and the messages were already in the queue. They will be rendered for nobody."
         )
 
 

@@ -1,37 +1,44 @@
 """Acknowledged before stored and confirmed
 
-The worker of 2015 acknowledged a task as soon as it had read it. To acknowledge means: you may forget it, it is done.
-So RabbitMQ forgot it, while the worker still rendered, or waited for a full disk. When that worker was killed, the
-task was nowhere: not in the queue, not in the store. It works a thousand times, until a machine is restarted.
+The worker of 2015 acknowledged a task as soon as it had read it. To acknowledge means: you may
+forget it, it is done. So RabbitMQ forgot it, while the worker still rendered, or waited for a full
+disk. When that worker was killed, the task was nowhere: not in the queue, not in the store. It
+works a thousand times, until a machine is restarted.
 
-There is a safety net: the tracker publishes again what has had no result for a minute. The check takes it away
-(OAT_RESEND_AFTER and OAT_LEASE are a day), makes the images' folder unwritable, waits for a worker that is stuck with
-its tasks, and kills it. A second worker gets all that the broker still has. RabbitMQ is started for it: ten seconds.
+There is a safety net: the tracker publishes again what has had no result for a minute. The check
+takes it away (OAT_RESEND_AFTER and OAT_LEASE are a day), makes the images' folder unwritable, waits
+for a worker that is stuck with its tasks, and kills it. A second worker gets all that the broker
+still has. RabbitMQ is started for it: ten seconds.
 
 Look at: src/oat/services/worker.py
 """
 
-from helpers.system import System
-
 from catalogue import fault
+from helpers.system import System
 from lab import Harm, Lab, comes, images, kill_consumer, recorded, until, until_logged
 
 FAULT = fault(
     "services/worker.py",
-    ("self._threads.submit(work)", "self.broker.ack(delivery)\nself._threads.submit(work)"),
-    ("for delivery in self._in_flight.confirm(work):", "self._in_flight.confirm(work)"),
-    after="    def _take",
+    (
+        "self._threads.submit(work)",
+        """
+        self.broker.ack(delivery)
+        work.deliveries.clear()
+        self._threads.submit(work)
+        """,
+    ),
 )
 
 HINT = """
-Follow one delivery through the worker: `_take`, `_process`, `_publish`. After which line is it safe to lose the
-worker? `broker.publish` calls a function when the broker has confirmed the message.
+Follow one delivery through the worker: `_take`, `_process`, `_publish`. After which line is it safe
+to lose the worker? `broker.publish` calls a function when the broker has confirmed the message.
 """
 
 SOLUTION = """
-Acknowledge last. `_publish` hands `_acknowledge` to the broker, which calls it when the result is confirmed: by then
-the image is stored, and somebody else has its result. A worker that dies before that leaves its tasks
-unacknowledged, and RabbitMQ delivers them to the next one. The worst that happens is that an image is rendered twice.
+Acknowledge last. `_publish` hands `_acknowledge` to the broker, which calls it when the result is
+confirmed: by then the image is stored, and somebody else has its result. A worker that dies before
+that leaves its tasks unacknowledged, and RabbitMQ delivers them to the next one. The worst that
+happens is that an image is rendered twice.
 """
 
 
@@ -81,6 +88,6 @@ def killed_before_the_confirm(lab: Lab, system: System) -> None:
     kill_consumer(system, worker, "tasks")
     if not comes(lambda: system.queued("tasks") == 1):
         raise Harm(
-            "1 of 1 tasks was acknowledged before the broker had confirmed its result. This time the result arrived "
-            "nevertheless; had the broker died instead, the image would be there and nobody would know of it."
+            "1 of 1 tasks was acknowledged before the broker had confirmed its result. This time the result "
+            "arrived nevertheless; had the broker died instead, nobody would know of the image."
         )

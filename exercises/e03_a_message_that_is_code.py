@@ -1,12 +1,12 @@
 """A message that is code
 
-The application of 2015 sent its messages with pickle, Python's own format: no schema, no trouble, every object
-arrives as it was. But to unpickle is to run a program that the sender has written. Whoever can put a message into
-the queue, from a forgotten password to a web form two services away, runs what they like in every worker and every
-tracker, with the rights of these.
+The application of 2015 sent its messages with pickle, Python's own format: no schema, no trouble,
+every object arrives as it was. But to unpickle is to run a program that the sender has written.
+Whoever can put a message into the queue, from a forgotten password to a web form two services away,
+runs what they like in every worker and every tracker, with the rights of these.
 
-The check sends four messages that would create a file each, two to the worker and two to the tracker, and looks for
-the files. Messages that are honest still have to arrive.
+The check sends four messages that would create a file each, two to the worker and two to the
+tracker, and looks for the files. Messages that are honest still have to arrive.
 
 Look at: src/oat/messages.py
 """
@@ -31,14 +31,15 @@ FAULT = fault(
 )
 
 HINT = """
-A format for messages must be able to say data and nothing else. pydantic writes and reads one: `model_dump_json`,
-`model_validate_json`. Unpickling first and checking afterwards is too late.
+A format for messages must be able to say data and nothing else. pydantic writes and reads one:
+`model_dump_json`, `model_validate_json`. Unpickling first and checking afterwards is too late.
 """
 
 SOLUTION = """
-JSON has numbers, texts, lists and objects, and no word for "call this function". So the worst message is one that is
-invalid, and `_parse` says so before anything has happened: InvalidMessageError, a dead letter with its reason. As a
-gift, every language can send tasks: see examples/send_task.py.
+JSON has numbers, texts, lists and objects, and no word for "call this function". So the worst
+message is one that is invalid, and `_parse` says so before anything has happened:
+InvalidMessageError, a dead letter with its reason. As a gift, every language can send tasks: see
+examples/send_task.py.
 """
 
 
@@ -68,10 +69,12 @@ def check(lab: Lab) -> str:
     ran = {queue: sum(file.exists() for file in names) for queue, names in files.items()}
     if any(ran.values()):
         raise Harm(
-            f"{sum(ran.values())} of 4 messages ran as code: {ran['tasks']} in the worker, {ran['results']} in the "
-            "tracker. Each created a file; it could as well have read your passwords."
+            f"{sum(ran.values())} of 4 messages ran as code: {ran['tasks']} in the worker, {ran['results']} in "
+            "the tracker. Each created a file; it could as well have read your passwords."
         )
     if not came:
-        raise Harm(f"{4 - system.queued('dead-letters')} of 4 messages that are no JSON are not dead-lettered.")
+        raise Harm(
+            f"{4 - system.queued('dead-letters')} of 4 messages that are no task and no result are not dead-lettered."
+        )
     until(system, lambda: system.counts().get("done") == 5, "five honest tasks that are done")
     return "4 messages of code are dead letters, and did nothing; 5 honest tasks are done."

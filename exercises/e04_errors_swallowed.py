@@ -1,13 +1,13 @@
 """Errors swallowed by the tracker
 
-"A service must never crash", somebody said in 2015, and put a `try` around the tracker's update. Since then it has
-never crashed. When the database refuses, the tracker notes it in its log, acknowledges the result, and goes on: its
-duty is done. The image is in the store, the record says "waiting", and the only message that could have changed
-that is gone. The dashboard is green.
+"A service must never crash", somebody said in 2015, and put a `try` around the tracker's update.
+Since then it has never crashed. When the database refuses, the tracker notes it in its log,
+acknowledges the result, and goes on: its duty is done. The image is in the store, the record says
+"waiting", and the only message that could have changed that is gone. The dashboard is green.
 
-The safety net is taken away: nobody sends again what was lost. The check has the database refuse all updates while
-40 results are in the queue, then mends the database, starts the tracker again if it has ended (a supervisor does
-that), and counts. RabbitMQ is started for it: ten seconds.
+The safety net is taken away: nobody sends again what was lost. The check has the database refuse
+all updates while 40 results are in the queue, then mends the database, starts the tracker again if
+it has ended (a supervisor does that), and counts. RabbitMQ is started for it: ten seconds.
 
 Look at: src/oat/services/tracker.py
 """
@@ -15,9 +15,9 @@ Look at: src/oat/services/tracker.py
 from typing import Any
 
 import sqlalchemy as sa
-from helpers.system import System
 
 from catalogue import fault
+from helpers.system import System
 from lab import Harm, Lab, comes, until, until_logged
 
 FAULT = fault(
@@ -35,15 +35,15 @@ FAULT = fault(
 )
 
 HINT = """
-What does the tracker do with the results of a batch after it has caught the error? What would RabbitMQ do with them if
-the tracker just ended?
+What does the tracker do with the results of a batch after it has caught the error? What would
+RabbitMQ do with them if the tracker just ended?
 """
 
 SOLUTION = """
-Let it raise. What passes (a restart, a deadlock, a lost connection) is tried again by `Database` itself until it
-succeeds. What is left is an error that this program cannot mend: then the tracker has to end, loudly, without
-acknowledging. RabbitMQ keeps the results for the next tracker, and a person reads the traceback. An exception that
-is caught must be handled, not noted.
+Let it raise. What passes (a restart, a deadlock, a lost connection) is tried again by `Database`
+itself until it succeeds. What is left is an error that this program cannot mend: then the tracker
+has to end, loudly, without acknowledging. RabbitMQ keeps the results for the next tracker, and a
+person reads the traceback. An exception that is caught must be handled, not noted.
 """
 
 REFUSE = "CREATE TRIGGER refuse BEFORE UPDATE ON fractals BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"

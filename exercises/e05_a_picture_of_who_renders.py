@@ -1,12 +1,13 @@
 """A picture that depends on who renders it
 
-In 2015 the worker itself drew the constant c of the Julia set, when it began to render. A nice surprise each time.
-But every message can come twice: a worker is killed, a connection is lost, and another worker gets the task. It drew
-another c, and wrote another picture over the first. By then the record had the checksum of the first one. Which is
-right? Nobody can say, as no one can render either of them again.
+In 2015 the worker itself drew the constant c of the Julia set, when it began to render. A nice
+surprise each time. But every message can come twice: a worker is killed, a connection is lost, and
+another worker gets the task. It drew another c, and wrote another picture over the first. By then
+the record had the checksum of the first one. Which is right? Nobody can say, as no one can render
+either of them again.
 
-The check has two workers render the same twelve tasks, one after the other, and compares the files; then it compares
-three of them, pixel by pixel, with what the records ask for.
+The check has two workers render the same twelve tasks, one after the other, and compares the files;
+then it compares three of them, pixel by pixel, with what the records ask for.
 
 Look at: src/oat/services/worker.py
 """
@@ -16,11 +17,11 @@ import shutil
 from uuid import UUID
 
 import numpy as np
-from helpers.reference import colour, escape_counts
-from helpers.system import System
 from PIL import Image
 
 from catalogue import fault
+from helpers.reference import colour, escape_counts
+from helpers.system import System
 from lab import Harm, Lab, images, message_files, recorded, until
 
 FAULT = fault(
@@ -43,14 +44,15 @@ FAULT = fault(
 )
 
 HINT = """
-Rendering must be a function of the task: the same message, the same bytes. Where does something else come in? The
-producer has drawn a constant already, and it is in the message and in the record.
+Rendering must be a function of the task: the same message, the same bytes. Where does something
+else come in? The producer has drawn a constant already, and it is in the message and in the record.
 """
 
 SOLUTION = """
-Everything that decides the picture is in the task. Chance has its place once, before the record is written: in the
-producer (and for a client that sends no constant, in `messages`, with the UUID as seed). So rendering is idempotent:
-who does it, how often and where makes no difference, and a checksum means something.
+Everything that decides the picture is in the task. Chance has its place once, before the record is
+written: in the producer (and for a client that sends no constant, in `messages`, with the UUID as
+seed). So rendering is idempotent: who does it, how often and where makes no difference, and a
+checksum means something.
 """
 
 

@@ -1,12 +1,13 @@
 """A result counted twice
 
-How many seconds of rendering has each picture cost, over all attempts? Somebody wanted to know, and made the tracker
-add up: old duration plus new duration. It was right in every demonstration. But a broker delivers a message at least
-once, not exactly once: when an acknowledgement is lost with its connection, the same result comes again, and is
-added again. Nobody has worked longer; the bill has grown.
+How many seconds of rendering has each picture cost, over all attempts? Somebody wanted to know, and
+made the tracker add up: old duration plus new duration. It was right in every demonstration. But a
+broker delivers a message at least once, not exactly once: when an acknowledgement is lost with its
+connection, the same result comes again, and is added again. Nobody has worked longer; the bill has
+grown.
 
-The check delivers 20 results, and then the same 20 once more, as a broker does that has not heard of their
-acknowledgement. It compares the records with what the workers have reported.
+The check delivers 20 results, and then the same 20 once more, as a broker does that has not heard
+of their acknowledgement. It compares the records with what the workers have reported.
 
 Look at: src/oat/records/results.py
 """
@@ -14,9 +15,8 @@ Look at: src/oat/records/results.py
 import json
 import shutil
 
-from helpers.system import System
-
 from catalogue import fault
+from helpers.system import System
 from lab import Harm, Lab, message_files, messages, until
 
 FAULT = fault(
@@ -37,14 +37,15 @@ FAULT = fault(
 )
 
 HINT = """
-Ask of each column: if the same result is applied a second time, what is in it then? "Set it to" and "add to it" differ
-just there.
+Ask of each column: if the same result is applied a second time, what is in it then? "Set it to" and
+"add to it" differ just there.
 """
 
 SOLUTION = """
-Set, do not add. An operation that leaves the same state when it is done again is called idempotent, and where every
-message can come twice, everything has to be. What must be added up is added from things that have a name of their own
-(a row for each attempt, with its key), so that the second time finds it there already.
+Set, do not add. An operation that leaves the same state when it is done again is called idempotent,
+and where every message can come twice, everything has to be. What must be added up is added from
+things that have a name of their own (a row for each attempt, with its key), so that the second time
+finds it there already.
 """
 
 
@@ -66,8 +67,8 @@ def check(lab: Lab) -> str:
     durations = {record["uuid"]: record["duration"] for record in system.records()}
     if twice := [uuid for uuid in reported if abs(durations[uuid] - reported[uuid]) > 1e-9]:
         raise Harm(
-            f"{len(twice)} of 21 results were counted twice: the workers have reported "
-            f"{sum(reported.values()):.4f} seconds of rendering, and the records say {sum(durations.values()):.4f}."
+            f"{len(twice)} of 21 results were counted twice: the workers have reported {sum(reported.values()):.4f} "
+            f"seconds of rendering, and the records say {sum(durations.values()):.4f}."
         )
     return "21 results came twice, and are counted once."
 

@@ -1,19 +1,18 @@
 """One worker starves nine
 
-Ten workers were started, and one of them worked. A broker hands out messages as fast as a consumer takes them, and
-without a limit the first consumer to come takes all: 200 tasks lie in its memory, it renders the first, and nine
-others find an empty queue. When it is killed, all 200 begin anew. How many messages a consumer may have without
-having acknowledged them is its prefetch count.
+Ten workers were started, and one of them worked. A broker hands out messages as fast as a consumer
+takes them, and without a limit the first consumer to come takes all: 200 tasks lie in its memory,
+it renders the first, and nine others find an empty queue. When it is killed, all 200 begin anew.
+How many messages a consumer may have without having acknowledged them is its prefetch count.
 
-The check has one slow task and 199 small ones in the queue, starts a worker with one thread, and looks at how many it
-takes. Then it starts a second worker, which should have most of the rest.
+The check has one slow task and 199 small ones in the queue, starts a worker with one thread, and
+looks at how many it takes. Then it starts a second worker, which should have most of the rest.
 
 Look at: src/oat/messaging/broker.py
 """
 
-from helpers.slow_tasks import disc
-
 from catalogue import fault
+from helpers.slow_tasks import disc
 from lab import Harm, Lab, images, message_files, queued, until, until_logged
 
 FAULT = fault(
@@ -22,14 +21,14 @@ FAULT = fault(
 )
 
 HINT = """
-basic.qos sets the prefetch count, of which AMQP says: 0 means no limit. The worker says in services/prefetch.py how many
-it wants.
+basic.qos sets the prefetch count, of which AMQP says: 0 means no limit. The worker says in
+services/prefetch.py how many it wants.
 """
 
 SOLUTION = """
-`consume` passes the prefetch count on to the broker, and the worker keeps it small: two tasks for each thread, one to
-render and the next to begin without a pause; more only while tasks take milliseconds. What is not prefetched waits in
-the queue, where any worker can have it.
+`consume` passes the prefetch count on to the broker, and the worker keeps it small: two tasks for
+each thread, one to render and the next to begin without a pause; more only while tasks take
+milliseconds. What is not prefetched waits in the queue, where any worker can have it.
 """
 
 COUNT = 200

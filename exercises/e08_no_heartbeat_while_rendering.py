@@ -1,19 +1,20 @@
 """No heartbeat while rendering
 
-A worker that takes a task and renders it in the same thread that talks to RabbitMQ is the shortest worker there is.
-While it renders, it says nothing. RabbitMQ waits for a heartbeat, for two of them, takes the worker for dead, closes
-the connection, and gives the task to the next worker, which falls silent in its turn. Small pictures are never
-concerned. A large one goes from worker to worker, each renders it to the end, and is told that nobody listens.
+A worker that takes a task and renders it in the same thread that talks to RabbitMQ is the shortest
+worker there is. While it renders, it says nothing. RabbitMQ waits for a heartbeat, for two of them,
+takes the worker for dead, closes the connection, and gives the task to the next worker, which falls
+silent in its turn. Small pictures are never concerned. A large one goes from worker to worker, each
+renders it to the end, and is told that nobody listens.
 
-The check asks RabbitMQ for a heartbeat every two seconds, has a worker render a picture of several minutes, and listens
-to its connection: for heartbeats, or for RabbitMQ's patience to end. RabbitMQ is started for it: ten seconds.
+The check asks RabbitMQ for a heartbeat every two seconds, has a worker render a picture of several
+minutes, and listens to its connection: for heartbeats, or for RabbitMQ's patience to end. RabbitMQ
+is started for it: ten seconds.
 
 Look at: src/oat/services/worker.py
 """
 
-from helpers.slow_tasks import disc
-
 from catalogue import fault
+from helpers.slow_tasks import disc
 from lab import Harm, Lab, comes, start, until, until_logged
 
 FAULT = fault(
@@ -28,13 +29,15 @@ FAULT = fault(
 )
 
 HINT = """
-Which thread runs `_take`, and who sends the heartbeats meanwhile? The worker has threads for what takes long.
+Which thread runs `_take`, and who sends the heartbeats meanwhile? The worker has threads for what
+takes long.
 """
 
 SOLUTION = """
-`_take` only hands the task to a render thread, and returns to the connection, which goes on to send heartbeats, to
-receive, to publish what is finished. Rendering releases Python's lock, so it does not hold the other thread up. Without
-heartbeats at all (heartbeat=0) nobody would notice a worker whose cable was pulled, and its tasks would wait for ever.
+`_take` only hands the task to a render thread, and returns to the connection, which goes on to send
+heartbeats, to receive, to publish what is finished. Rendering releases Python's lock, so it does
+not hold the other thread up. Without heartbeats at all (heartbeat=0) nobody would notice a worker
+whose cable was pulled, and its tasks would wait for ever.
 """
 
 HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
@@ -61,13 +64,13 @@ def check(lab: Lab) -> str:
         comes(lambda: proxy.trapped.is_set() or redelivered(), 15, step=0.3)
         if redelivered():
             raise Harm(
-                f"1 of 1 workers was taken for dead while it rendered: RabbitMQ heard {heard} heartbeats, closed the "
-                "connection, and has put the task into the queue again, for the next worker to render from the start."
+                f"1 of 1 workers was taken for dead while it rendered: RabbitMQ received {heard} heartbeats, closed "
+                "the connection, and requeued the task, for the next worker to render from the start."
             )
         if not proxy.trapped.is_set():
             raise Harm(
-                f"The worker sent {heard} heartbeats while it rendered, and RabbitMQ does not mind. So nobody would "
-                "notice if it were dead: its task would never be given to another worker."
+                f"The worker sent {heard} heartbeats while it rendered, and RabbitMQ does not mind. So nobody "
+                "would notice if it were dead: its task would never be given to another worker."
             )
     proxy.flow()
     until(system, lambda: not redelivered(), "the task still with its worker")

@@ -1,12 +1,13 @@
 """A poison message without a dead letter
 
-"What I cannot read I give back": a worker that gets a message it does not understand requeues it, politely. The queue
-puts it where it was, at the front, and delivers it at once, to the same worker or to another one, which cannot read it
-either. A few such messages, sent by an older client or cut off on the way, keep every worker busy with nothing,
-and the honest tasks behind them never get their turn.
+"What I cannot read I give back": a worker that gets a message it does not understand requeues it,
+politely. The queue puts it where it was, at the front, and delivers it at once, to the same worker
+or to another one, which cannot read it either. A few such messages, sent by an older client or cut
+off on the way, keep every worker busy with nothing, and the honest tasks behind them never get
+their turn.
 
-The check damages five of 40 tasks in their queue, and starts a worker and a tracker. It wants the other 35 done, and
-for each of the five a dead letter and a record that has failed, with a reason.
+The check damages five of 40 tasks in their queue, and starts a worker and a tracker. It wants the
+other 35 done, and for each of the five a dead letter and a record that has failed, with a reason.
 
 Look at: src/oat/services/worker.py
 """
@@ -23,14 +24,15 @@ FAULT = fault(
 )
 
 HINT = """
-A message that cannot be read today cannot be read tomorrow. Where can it go so that it blocks nobody, a person can look
-at it, and its record does not wait for ever? See `_reject`.
+A message that cannot be read today cannot be read tomorrow. Where can it go so that it blocks
+nobody, a person can look at it, and its record does not wait for ever? See `_reject`.
 """
 
 SOLUTION = """
-`_reject` publishes the message to the queue `dead-letters`, with its reason, then a result that says "failed" for its
-record if the message names one, and acknowledges it. So the queue goes on, nothing is thrown away, and
-`oat dead-letters list` shows what came and why. Requeue only what another worker, or the same one later, can do.
+`_reject` publishes the message to the queue `dead-letters`, with its reason, then a result that
+says "failed" for its record if the message names one, and acknowledges it. So the queue goes on,
+nothing is thrown away, and `oat dead-letters list` shows what came and why. Requeue only what
+another worker, or the same one later, can do.
 """
 
 POISONED = 5

@@ -1,11 +1,13 @@
 """A file seen half written
 
-The worker wrote the image straight into its file. Whoever looks meanwhile, a browser, a backup, another worker, sees
-the upper half of a picture, or a file of no bytes. And if the worker is killed, or the disk is full in the middle,
-half an image stays under the name of a whole one, for good. Its name says that it is done.
+The worker wrote the image straight into its file. Whoever looks meanwhile, a browser, a backup,
+another worker, sees the upper half of a picture, or a file of no bytes. And if the worker is
+killed, or the disk is full in the middle, half an image stays under the name of a whole one, for
+good. Its name says that it is done.
 
-The check gives a worker a disk that is full after 16 KiB, and looks at what is under the names of images. Then there is
-space again, and the kernel tells it (inotify) of every file that is written to while it has the name of an image.
+The check gives a worker a disk that is full after 16 KiB, and looks at what is under the names of
+images. Then there is space again, and the kernel tells it (inotify) of every file that is written
+to while it has the name of an image.
 
 Look at: src/oat/storage/directory.py
 """
@@ -13,9 +15,8 @@ Look at: src/oat/storage/directory.py
 import resource
 from uuid import uuid4
 
-from helpers.tasks import task
-
 from catalogue import fault
+from helpers.tasks import task
 from lab import IN_MODIFY, Harm, Lab, images, until, until_logged, watch
 
 FAULT = fault(
@@ -25,14 +26,15 @@ FAULT = fault(
 )
 
 HINT = """
-A name can be given to a file that is already complete: `os.replace` does it in one step that nobody can see half of.
-`DurableFolder.write` has more to say about it.
+A name can be given to a file that is already complete: `os.replace` does it in one step that nobody
+can see half of. `DurableFolder.write` has more to say about it.
 """
 
 SOLUTION = """
-Write under another name, sync, then rename. A rename is atomic: at every moment the name leads to nothing, to the old
-file or to the whole new one. What a killed worker leaves is a hidden temporary file, which the next worker removes. To
-delete the half file after an error would not do: it was seen before, and who is killed deletes nothing.
+Write under another name, sync, then rename. A rename is atomic: at every moment the name leads to
+nothing, to the old file or to the whole new one. What a killed worker leaves is a hidden temporary
+file, which the next worker removes. To delete the half file after an error would not do: it was
+seen before, and who is killed deletes nothing.
 """
 
 FULL = 16384
@@ -44,7 +46,7 @@ def check(lab: Lab) -> str:
     system = lab.system()
     worker = system.start("oat-worker", "--threads", 1)
     until(system, system.images.is_dir, "the folder of the images")
-    until(system, lambda: (system.broker_folder / "tasks").is_dir(), "a worker that waits for tasks")
+    until(system, (system.broker_folder / "tasks").is_dir, "a worker that waits for tasks")
     limit = resource.prlimit(worker.pid, resource.RLIMIT_FSIZE)
     with watch(system.images, IN_MODIFY) as modified:
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (FULL, limit[1]))
@@ -56,8 +58,8 @@ def check(lab: Lab) -> str:
         if half:
             size = len(next(iter(half.values())))
             raise Harm(
-                f"{len(half)} of {len(found)} images are half images: {size} bytes under the name of a whole one, when "
-                "the disk was full. If the worker is killed now, that is what stays."
+                f"{len(half)} of {len(found)} images are half images: {size} bytes under the name of a whole one, "
+                "when the disk was full. If the worker is killed now, that is what stays."
             )
         until(system, lambda: len(images(system)) == 12, "all images")
         seen = {name for name in modified() if name.endswith(".png") and not name.startswith(".")}

@@ -1,12 +1,14 @@
 """An outbox read by two
 
-What is in the outbox is recorded and still to be pushed. Usually its producer does that, a moment later. But a
-producer can die, so others look into the outbox as well and push what they find. If they take everything, they also
-take what the living are just about to push. Each task goes out twice, and is rendered twice; with ten producers, each
-looking into the outbox before each set, it is worse than twice.
+What is in the outbox is recorded and still to be pushed. Usually its producer does that, a moment
+later. But a producer can die, so others look into the outbox as well and push what they find. If
+they take everything, they also take what the living are just about to push. Each task goes out
+twice, and is rendered twice; with ten producers, each looking into the outbox before each set, it
+is worse than twice.
 
-It loses nothing, as everything is idempotent: the harm is the work. The check has a producer that has recorded and cannot
-reach the broker for a moment, runs another producer meanwhile, and counts messages. Then it kills the first one.
+It loses nothing, as everything is idempotent: the harm is the work. The check has a producer that
+has recorded and cannot reach the broker for a moment, runs another producer meanwhile, and counts
+messages. Then it kills the first one.
 
 Look at: src/oat/records/database.py
 """
@@ -14,10 +16,9 @@ Look at: src/oat/records/database.py
 from collections import Counter
 from typing import Any
 
+from catalogue import fault
 from helpers.processes import SMALL
 from helpers.system import System
-
-from catalogue import fault
 from lab import Detour, Harm, Lab, queued, recorded, start, until, until_logged
 
 FAULT = fault(
@@ -30,14 +31,16 @@ FAULT = fault(
 )
 
 HINT = """
-A row in the outbox belongs to the producer that wrote it, for as long as that may be expected to live. `overdue_tasks`
-is told how long that is, and has to tell the rows of the dead from those of the living.
+A row in the outbox belongs to the producer that wrote it, for as long as that may be expected to
+live. `overdue_tasks` is told how long that is, and has to tell the rows of the dead from those of
+the living.
 """
 
 SOLUTION = """
-A lease: for `lease` seconds a row is its producer's alone, afterwards anyone's. It needs no lock, no list of who is
-alive, and it ends by itself when its owner is gone. Two may still publish the same row in a rare moment (both saw the
-lease expire), which is harmless; without a lease they do it always.
+A lease: for `lease` seconds a row is its producer's alone, afterwards anyone's. It needs no lock,
+no list of who is alive, and it ends by itself when its owner is gone. Two may still publish the
+same row in a rare moment (both saw the lease expire), which is harmless; without a lease they do it
+always.
 """
 
 
@@ -55,8 +58,8 @@ def check(lab: Lab) -> str:
     count, messages = len(recorded(system)), Counter(queued(system))
     if twice := [uuid for uuid, times in messages.items() if times > 1]:
         raise Harm(
-            f"{len(twice)} of {count} tasks were pushed twice: their producer had recorded them a second ago and was "
-            "about to push them when another one found them in the outbox. Each will be rendered twice."
+            f"{len(twice)} of {count} tasks were pushed twice: their producer had recorded them a second ago and "
+            "was about to push them when another one found them in the outbox. Each will be rendered twice."
         )
     system.kill(producer)
     detour.mend()
@@ -70,7 +73,7 @@ def check(lab: Lab) -> str:
 
 
 def hold(system: System, producer: Any, detour: Detour) -> None:
-    """Cut the producer off from the broker while it sleeps, and wait until it has recorded a set and cannot push."""
+    """Cut the producer off from the broker, and wait until it has recorded a set and cannot push."""
     log = producer.log
     sets, lost = log.read_text().count("sleeping for"), log.read_text().count("lost the broker")
     until_logged(system, producer, "sleeping for", sets + 1)

@@ -133,7 +133,7 @@ def start(system: System, command: str, *arguments: object, **variables: str) ->
 
 
 def kill_consumer(system: System, process: Any, queue: str) -> None:
-    """kill -9, and wait until RabbitMQ has noticed: from then on, what was unacknowledged is in `queue` again."""
+    """Kill -9, and wait until RabbitMQ has noticed: from then on, what was unacknowledged is in `queue` again."""
     system.kill(process)
 
     def consumers() -> int:

@@ -16,31 +16,27 @@ sys.path[:0] = [str(ROOT / "exercises"), str(ROOT / "tests")]
 from rich.console import Console  # noqa: E402 (the folders first)
 
 from catalogue import Exercise, load  # noqa: E402
+from helpers.servers import MissingError  # noqa: E402
 from lab import Crash, Harm, Lab  # noqa: E402
 from tree import Refusal, Tree  # noqa: E402
-from helpers.servers import MissingError  # noqa: E402
 
 HARM, UNKNOWN = 1, 3
 """Exit codes of a check: the harm was seen; nothing can be said, as a service or the check itself has ended."""
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, emoji=False)
 
 
-def say(text: str, style: str = "") -> None:
-    """Print `text` as it is."""
-    console.print(text, style=style, markup=False)
+def say(text: str, style: str = "", wrap: bool = True) -> None:
+    """Print `text` as it is, in lines that a projector shows well."""
+    console.print(text, style=style, markup=False, soft_wrap=not wrap, width=min(console.width, 100))
 
 
 def list_all(tree: Tree, exercises: dict[int, Exercise]) -> None:
     """Print all exercises, each with its state."""
-    for exercise in exercises.values():
-        state = (
-            "planted" if tree.state.planted == exercise.number else tree.state.done.get(str(exercise.number), "")
-        )
-        say(f"{exercise.number:3}  {exercise.title:45} {state}".rstrip())
-    say(
-        "\nmake exercise N=… plants one, N=0 puts all back; make hint, make check, make solve are for the one planted."
-    )
+    for number, exercise in exercises.items():
+        state = "planted" if number == tree.state.planted else tree.state.done.get(str(number), "")
+        say(f"{number:3}  {exercise.title:45} {state}".rstrip())
+    say("\nmake exercise N=3 plants one, N=0 puts all back; make hint, check and solve are for the one planted.")
 
 
 def plant(tree: Tree, exercises: dict[int, Exercise], number: int) -> None:
@@ -73,7 +69,7 @@ def solve(tree: Tree, exercise: Exercise) -> None:
         planted.splitlines(), right.splitlines(), "broken", str(exercise.fault.module), n=2
     )
     for line in lines:
-        say(line.rstrip("\n"), {"+": "green", "-": "red"}.get(line[0], ""))
+        say(line.rstrip("\n"), {"+": "green", "-": "red"}.get(line[0], ""), wrap=False)
     say(f"\n{exercise.solution}")
 
 
@@ -101,39 +97,39 @@ def main() -> int:
     """Do what the command line asks for, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=["exercise", "hint", "check", "solve"])
-    parser.add_argument(
-        "number", nargs="?", type=int, help="an exercise; hint, check and solve take the planted one"
-    )
+    parser.add_argument("number", nargs="?", type=int, help="an exercise; hint and check take the planted one")
     parser.add_argument(
         "--broker-url", help="check on this RabbitMQ, whose queues are empty, not on a private one"
     )
     parser.add_argument("--database-url", help="check on this empty MariaDB database, not on a private server")
     options = parser.parse_args()
-    tree, exercises = Tree(ROOT), load()
     try:
-        if options.command == "exercise":
-            if options.number is None:
-                list_all(tree, exercises)
-            else:
-                plant(tree, exercises, options.number)
-            return 0
-        exercise = exercises.get(tree.state.planted if options.number is None else options.number)
-        if exercise is None:
-            raise Refusal("No exercise is planted: make exercise lists them, make exercise N=1 plants the first.")
-        if options.command == "hint":
-            say(exercise.hint)
-        elif options.command == "solve":
-            if exercise.number != tree.state.planted:
-                raise Refusal(f"Exercise {exercise.number} is not planted.")
-            solve(tree, exercise)
-        else:
-            result = check(exercise, options)
-            if result == 0 and exercise.number == tree.state.planted:
-                tree.note(exercise.number, "mended")
-            return result
+        return run(options)
     except Refusal as refusal:
         say(str(refusal), "bold")
         return 2
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command, and return the exit code.
+
+    Raises:
+        Refusal: it cannot be done.
+    """
+    tree, exercises = Tree(ROOT), load()
+    planted, number = tree.state.planted, options.number
+    if options.command == "exercise":
+        list_all(tree, exercises) if number is None else plant(tree, exercises, number)
+        return 0
+    exercise = exercises.get(planted or 0) if number is None else exercises.get(number)
+    if exercise is None or (options.command == "solve" and exercise.number != planted):
+        raise Refusal("It is not planted: make exercise lists all, make exercise N=1 plants the first.")
+    if options.command == "check":
+        result = check(exercise, options)
+        if result == 0 and exercise.number == planted:
+            tree.note(exercise.number, "mended")
+        return result
+    solve(tree, exercise) if options.command == "solve" else say(exercise.hint)
     return 0
 
 

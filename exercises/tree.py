@@ -86,12 +86,13 @@ class Tree:
     def _refusal(self, changes: str, present: Exercise | None) -> str:
         if present is None:
             return (
-                f"There are changes of your own in src/:\n\n{changes}\n\nCommit them, or put them aside (git stash): "
-                "an exercise breaks src/, and you could not tell its fault from your changes."
+                f"There are changes of your own in src/:\n\n{changes}\n\nCommit them, or put them aside (git stash): an "
+                "exercise breaks src/, and you could not tell its fault from your changes."
             )
         return (
             f"Exercise {present.number} is planted, and you have begun to mend it:\n\n{changes}\n\n"
-            "`make exercise N=0` puts all back, and keeps your version in .exercise.patch; new files are yours to delete."
+            "make exercise N=0 puts all back, and keeps your version in .exercise.patch; new files are yours to "
+            "delete."
         )
 
     def _git(self, *arguments: str) -> str:
