@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers.mutants import Change, Fault
+from helpers.mutants import Fault
 from lab import Lab
 
 FOLDER = Path(__file__).parent
@@ -28,15 +28,6 @@ class Exercise:
     solution: str
     check: Callable[[Lab], str]
     """Returns what it has seen of a tree that is right; raises `Harm`."""
-
-
-def fault(module: str, *changes: tuple[str, str], after: str = "") -> Fault:
-    """Return a fault in `module` below `src/oat`: `changes` are whole lines and what they become."""
-    return Fault(
-        module=Path("src/oat", module),
-        changes=tuple(Change(line.strip(), textwrap.dedent(becomes).strip("\n")) for line, becomes in changes),
-        after=after,
-    )
 
 
 def load() -> dict[int, Exercise]:

@@ -15,12 +15,12 @@ from collections import Counter
 
 import sqlalchemy as sa
 
-from catalogue import fault
+from helpers.mutants import Fault
 from helpers.processes import SMALL
 from helpers.system import System
 from lab import Detour, Harm, Lab, queued, recorded, start, until_logged
 
-FAULT = fault(
+FAULT = Fault.of(
     "services/producer.py",
     (
         "self.database.record(tasks)",

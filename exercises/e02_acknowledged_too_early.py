@@ -13,11 +13,11 @@ still has. RabbitMQ is started for it: ten seconds.
 Look at: src/oat/services/worker.py
 """
 
-from catalogue import fault
+from helpers.mutants import Fault
 from helpers.system import System
 from lab import Harm, Lab, comes, images, kill_consumer, recorded, until, until_logged
 
-FAULT = fault(
+FAULT = Fault.of(
     "services/worker.py",
     (
         "self._threads.submit(work)",

@@ -14,10 +14,10 @@ Look at: src/oat/messages.py
 import pickle
 from pathlib import Path
 
-from catalogue import fault
+from helpers.mutants import Fault
 from lab import Harm, Lab, comes, until
 
-FAULT = fault(
+FAULT = Fault.of(
     "messages.py",
     ("import random", "import pickle\nimport random"),
     (
@@ -73,8 +73,7 @@ def check(lab: Lab) -> str:
             "the tracker. Each created a file; it could as well have read your passwords."
         )
     if not came:
-        raise Harm(
-            f"{4 - system.queued('dead-letters')} of 4 messages that are no task and no result are not dead-lettered."
-        )
+        missing = 4 - system.queued("dead-letters")
+        raise Harm(f"{missing} of 4 messages that are no task and no result are not dead-lettered.")
     until(system, lambda: system.counts().get("done") == 5, "five honest tasks that are done")
     return "4 messages of code are dead letters, and did nothing; 5 honest tasks are done."

@@ -16,11 +16,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from catalogue import fault
+from helpers.mutants import Fault
 from helpers.system import System
 from lab import Harm, Lab, comes, until, until_logged
 
-FAULT = fault(
+FAULT = Fault.of(
     "services/tracker.py",
     (
         "unknown = self.database.apply([each.result for each in batch])",

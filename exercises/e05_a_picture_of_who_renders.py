@@ -19,12 +19,12 @@ from uuid import UUID
 import numpy as np
 from PIL import Image
 
-from catalogue import fault
+from helpers.mutants import Fault
 from helpers.reference import colour, escape_counts
 from helpers.system import System
 from lab import Harm, Lab, images, message_files, recorded, until
 
-FAULT = fault(
+FAULT = Fault.of(
     "services/worker.py",
     ("import hashlib", "import hashlib\nimport random"),
     (

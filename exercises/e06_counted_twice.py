@@ -15,11 +15,11 @@ Look at: src/oat/records/results.py
 import json
 import shutil
 
-from catalogue import fault
+from helpers.mutants import Fault
 from helpers.system import System
 from lab import Harm, Lab, message_files, messages, until
 
-FAULT = fault(
+FAULT = Fault.of(
     "records/results.py",
     (
         '.values({name: _parameter(name) for name in COLUMNS} | {"finished_at": sa.bindparam("now")})',
@@ -67,7 +67,7 @@ def check(lab: Lab) -> str:
     durations = {record["uuid"]: record["duration"] for record in system.records()}
     if twice := [uuid for uuid in reported if abs(durations[uuid] - reported[uuid]) > 1e-9]:
         raise Harm(
-            f"{len(twice)} of 21 results were counted twice: the workers have reported {sum(reported.values()):.4f} "
+            f"{len(twice)} of 21 results were counted twice: the workers reported {sum(reported.values()):.4f} "
             f"seconds of rendering, and the records say {sum(durations.values()):.4f}."
         )
     return "21 results came twice, and are counted once."

@@ -11,11 +11,11 @@ looks at how many it takes. Then it starts a second worker, which should have mo
 Look at: src/oat/messaging/broker.py
 """
 
-from catalogue import fault
+from helpers.mutants import Fault
 from helpers.slow_tasks import disc
 from lab import Harm, Lab, images, message_files, queued, until, until_logged
 
-FAULT = fault(
+FAULT = Fault.of(
     "messaging/broker.py",
     ("self._channel.basic_qos(0, prefetch, False)", "self._channel.basic_qos(0, 0, False)"),
 )

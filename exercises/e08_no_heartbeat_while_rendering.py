@@ -13,11 +13,11 @@ is started for it: ten seconds.
 Look at: src/oat/services/worker.py
 """
 
-from catalogue import fault
+from helpers.mutants import Fault
 from helpers.slow_tasks import disc
 from lab import Harm, Lab, comes, start, until, until_logged
 
-FAULT = fault(
+FAULT = Fault.of(
     "services/worker.py",
     (
         "self._threads.submit(work)",
@@ -64,8 +64,8 @@ def check(lab: Lab) -> str:
         comes(lambda: proxy.trapped.is_set() or redelivered(), 15, step=0.3)
         if redelivered():
             raise Harm(
-                f"1 of 1 workers was taken for dead while it rendered: RabbitMQ received {heard} heartbeats, closed "
-                "the connection, and requeued the task, for the next worker to render from the start."
+                f"1 of 1 workers was taken for dead while it rendered: RabbitMQ received {heard} heartbeats, "
+                "closed the connection, and requeued the task, for the next worker to render from the start."
             )
         if not proxy.trapped.is_set():
             raise Harm(

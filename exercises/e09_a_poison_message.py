@@ -15,10 +15,10 @@ Look at: src/oat/services/worker.py
 import json
 from pathlib import Path
 
-from catalogue import fault
+from helpers.mutants import Fault
 from lab import IN_MOVED_TO, Harm, Lab, comes, message_files, until, watch
 
-FAULT = fault(
+FAULT = Fault.of(
     "services/worker.py",
     ('self._reject(delivery, error.uuid, f"no valid task: {error}")', "self.broker.requeue(delivery)"),
 )

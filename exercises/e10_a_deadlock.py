@@ -17,11 +17,11 @@ import json
 
 import sqlalchemy as sa
 
-from catalogue import fault
+from helpers.mutants import Fault
 from helpers.system import System
 from lab import Harm, Lab, recorded, until, until_logged
 
-FAULT = fault(
+FAULT = Fault.of(
     "records/results.py",
     ("for key in sorted(known)", "for key in by_key if key in known"),
     after="def apply_results",

@@ -15,11 +15,11 @@ Look at: src/oat/storage/directory.py
 import resource
 from uuid import uuid4
 
-from catalogue import fault
+from helpers.mutants import Fault
 from helpers.tasks import task
 from lab import IN_MODIFY, Harm, Lab, images, until, until_logged, watch
 
-FAULT = fault(
+FAULT = Fault.of(
     "storage/directory.py",
     ("self._folder.write({name: content})", "(self.path / name).write_bytes(content)"),
     after="    def put",

@@ -16,12 +16,12 @@ Look at: src/oat/records/database.py
 from collections import Counter
 from typing import Any
 
-from catalogue import fault
+from helpers.mutants import Fault
 from helpers.processes import SMALL
 from helpers.system import System
 from lab import Detour, Harm, Lab, queued, recorded, start, until, until_logged
 
-FAULT = fault(
+FAULT = Fault.of(
     "records/database.py",
     (
         "outbox.c.created_at < now - timedelta(seconds=lease), outbox.c.created_at > now + TOLERANCE",

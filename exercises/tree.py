@@ -86,7 +86,8 @@ class Tree:
     def _refusal(self, changes: str, present: Exercise | None) -> str:
         if present is None:
             return (
-                f"There are changes of your own in src/:\n\n{changes}\n\nCommit them, or put them aside (git stash): an "
+                f"There are changes of your own in src/:\n\n{changes}\n\n"
+                "Commit them, or put them aside (git stash): an "
                 "exercise breaks src/, and you could not tell its fault from your changes."
             )
         return (

@@ -1,6 +1,8 @@
 """Mutants: faults that are planted into a copy of the sources, one by one, to see that a test catches each."""
 
+import os
 import shutil
+import textwrap
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,12 @@ class Fault:
     changes: tuple[Change, ...]
     after: str = ""
     """Lines before the first that begins with this are left alone."""
+
+    @classmethod
+    def of(cls, module: str, *changes: tuple[str, str], after: str = "") -> "Fault":
+        """Return a fault in `module` below `src/oat`: `changes` are whole lines and what they become."""
+        pairs = ((line.strip(), textwrap.dedent(becomes).strip("\n")) for line, becomes in changes)
+        return Fault(module=Path("src/oat", module), changes=tuple(Change(*pair) for pair in pairs), after=after)
 
     def plant(self, source: str) -> str:
         """Return the text of the module with the fault.
@@ -77,3 +85,8 @@ def copy_tree(source: Path, folder: Path, fault: Fault | None = None) -> Path:
         module = folder / fault.module
         module.write_text(fault.plant(module.read_text()))
     return folder
+
+
+def environment(copy: Path) -> dict[str, str]:
+    """Return the variables with which Python, and every command of ours, imports the copy."""
+    return os.environ | {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1", "CI": "true"}

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ from helpers.validators import call
 
 sys.path.append(str(ROOT / "exercises"))
 
-from catalogue import load  # noqa: E402 (the folder first)
+from catalogue import load
 
 EXERCISES = load()
 
