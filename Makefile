@@ -53,6 +53,22 @@ mutants: .venv/develop ## plant a fault for each rule into a copy of the sources
 	@tests/install-servers
 	.venv/bin/python tests/mutants/run.py
 
+exercise: .venv/develop ## break src/ in one place, to be mended: N=1 to 12; N=0 puts all back; without N, list all
+	@.venv/bin/python exercises/run.py exercise $(N)
+
+hint: .venv/develop ## say where to look in the exercise
+	@.venv/bin/python exercises/run.py hint
+
+check: .venv/develop ## show the harm of the exercise on real processes, or that it is mended (seconds)
+	@.venv/bin/python exercises/run.py check
+
+solve: .venv/develop ## put in the solution of the exercise, and say why it is right
+	@.venv/bin/python exercises/run.py solve
+
+test-exercises: .venv/develop ## see each exercise fail by its own harm and pass when mended; ROUNDS=10 (two minutes a round)
+	@tests/install-servers
+	EXERCISE_ROUNDS=$(or $(ROUNDS),1) .venv/bin/python -m pytest -m "" -n 3 --dist worksteal tests/system/test_exercises.py
+
 lint: .venv/develop ## format, rules, types, import directions, sizes, and what the documentation says (half a minute)
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -114,4 +130,4 @@ clean: ## remove what the other targets made
 
 FORCE:
 
-.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian test-offline offline windows lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean
+.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian test-offline offline windows lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean exercise hint check solve test-exercises
