@@ -42,7 +42,10 @@ def make_engine(url: str) -> sa.Engine:
     address = parse_database(url)
     options = _options(address)
     connect_args = address.merge(options.pop("connect_args"))
-    engine = sa.create_engine(_sqlalchemy_url(address), connect_args=connect_args, **options)
+    # Without the pool's own rollback: a connection that returns to it has committed or rolled back already.
+    engine = sa.create_engine(
+        _sqlalchemy_url(address), connect_args=connect_args, pool_reset_on_return=None, **options
+    )
     if address.driver == SQLITE:
         _prepare_sqlite(engine)
     elif address.driver == addresses.POSTGRESQL:
