@@ -19,7 +19,7 @@ from oat.messaging import RESULTS, TASKS, Delivery
 from oat.process import exponential_backoff, notify_ready
 from oat.rendering import render_png, warm_up
 from oat.services import metrics
-from oat.services.in_flight import InFlight, Work
+from oat.services.in_flight import InFlight, Work, WorkStage
 from oat.services.prefetch import (
     IDLE_TIMEOUT,
     MAX_PREFETCH,
@@ -31,6 +31,7 @@ from oat.services.prefetch import (
     useful_threads,
 )
 from oat.services.render_threads import RenderThreads
+from oat.services.reporter import Reporter
 from oat.services.service import Service
 from oat.settings import Settings
 from oat.storage import Store
@@ -57,6 +58,7 @@ class Worker(Service):
         self.name = socket.gethostname()[:255]
         self._threads = RenderThreads(threads, self._process, self.broker.wake)
         self._in_flight = InFlight(2 * MAX_PREFETCH * threads)  # twice what a connection has in flight at most
+        self._reporter = Reporter(self.broker, self._in_flight, self.name)
         self._prefetch = MIN_PREFETCH
         """Tasks for each thread."""
         self._render_time = RenderTime()
@@ -124,11 +126,12 @@ class Worker(Service):
         oldest = self._in_flight.oldest()
         if oldest is not None:
             timeout = min(timeout, max(0.0, oldest + self.broker.ack_timeout - time.monotonic()))
-        self.broker.wait(timeout)
+        self.broker.wait(min(timeout, self._reporter.due_in()))
         for work, result in self._collect_results():
             self._publish(work, result)
         for delivery in self._in_flight.overdue(time.monotonic() - self.broker.ack_timeout):
             self.broker.requeue(delivery)
+        self._reporter.report()
 
     def _consume(self, prefetch: int) -> None:
         self._prefetch = prefetch
@@ -164,16 +167,20 @@ class Worker(Service):
     def _process(self, work: Work) -> Result | None:
         """Render a task and store its image, in a render thread; return None if the worker stops before that."""
         task = work.task
+        work.stage = WorkStage.RENDERING
         known = self._in_flight.finished(work)
         if known and self._is_stored(known):
             log.info("task %s was redelivered; its image is stored", task.uuid)
+            work.stage = WorkStage.STORED
             return known
         rendered: tuple[bytes, float] | None = None
         for delay in (*islice(exponential_backoff(MIN_PAUSE, MAX_PAUSE), MAX_ATTEMPTS - 1), None):
             try:
                 rendered = rendered or self._render(task)
                 self._threads.rendered()
-                return self._store(task, *rendered)
+                result = self._store(task, *rendered)
+                work.stage = WorkStage.STORED
+                return result
             except (OSError, MemoryError) as error:
                 reason = f"{type(error).__name__}: {error}"
                 if delay is None:
@@ -238,6 +245,7 @@ class Worker(Service):
     def _acknowledge(self, work: Work) -> None:
         for delivery in self._in_flight.confirm(work):
             self.broker.ack(delivery)
+        self._reporter.finished(work.task.uuid)
 
     def _adapt(self) -> None:
         """Adapt prefetch and number of threads to the time that tasks take."""
