@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers import HELPERS
+from helpers.waiting import TIMEOUT
 from oat.rendering.machine_code import cpu_features
 
 INSTRUCTION_SETS = {
@@ -22,7 +23,7 @@ def warm_up(cache: Path) -> bytes:
     code = "import logging; logging.basicConfig(level=20); from oat.rendering import warm_up; warm_up()"
     environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
     return subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, check=True, timeout=200
+        [sys.executable, "-c", code], env=environment, capture_output=True, check=True, timeout=TIMEOUT
     ).stderr
 
 
