@@ -5,7 +5,8 @@ RELEASE ?= trixie
 -include cloud/targets.mk
 
 ifdef OFFLINE
-export OFFLINE PIP_NO_INDEX = 1
+export OFFLINE
+export PIP_NO_INDEX = 1
 export PIP_FIND_LINKS = $(OFFLINE)/wheels
 endif
 
