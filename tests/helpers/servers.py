@@ -62,7 +62,10 @@ class Server:
                 self.process.wait()
 
 
+@dataclass
 class RabbitMQ(Server):
+    plugins: tuple[str, ...] = ()
+
     BIN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
     def start(self):
@@ -72,7 +75,7 @@ class RabbitMQ(Server):
         # A loss is noticed within two heartbeats.
         own = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", f"heartbeat = {HEARTBEAT}"]
         config.write_text("\n".join([*own, *self.options, ""]))
-        (self.folder / "enabled_plugins").write_text("[].")
+        (self.folder / "enabled_plugins").write_text(f"[{','.join(self.plugins)}].")
         self.epmd = free_port()
         self.environment = os.environ | {
             "HOME": str(self.folder),
