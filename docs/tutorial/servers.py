@@ -29,6 +29,9 @@ TELL = {
 }
 PACKAGES = {"rabbitmq": "rabbitmq-server", "mariadb": "mariadb-server"}
 
+HEARTBEAT = 60
+"""Seconds; RabbitMQ's own default."""
+
 POLL_INTERVAL = 0.2
 """Seconds between two looks whether the servers are still there."""
 
@@ -42,7 +45,7 @@ def make(name: str) -> Server:
     if name == "seaweedfs":
         return SeaweedFS(folder, PORTS[name])
     options = ("management.tcp.ip = 127.0.0.1", f"default_user = {USER}", f"default_pass = {PASSWORD}")
-    return RabbitMQ(folder, PORTS[name], options=options, plugins=("rabbitmq_management",))
+    return RabbitMQ(folder, PORTS[name], options=options, plugins=("rabbitmq_management",), heartbeat=HEARTBEAT)
 
 
 def write_environment(servers: dict[str, Server]) -> None:

@@ -8,7 +8,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 PROMPT = "$ "
-INTERRUPT = "^C"
+KEYS = {"^C": "c", "^Z": "z"}
+"""What stands for Ctrl and a key."""
+
 COUNTS_VARY = "<!-- counts vary -->"
 """Before a block: its whole numbers are compared by kind as well."""
 
@@ -31,7 +33,7 @@ class Step:
     """The line in the chapter."""
     terminal: int
     typed: str | None
-    """A command, `^C`, or None: the program that runs there goes on."""
+    """A command, one of `KEYS`, or None: the program that runs there goes on."""
     lines: list[Line] = field(default_factory=list)
     counts_vary: bool = False
     ends: bool = True
@@ -67,7 +69,7 @@ def read_chapter(path: Path) -> list[Step | Picture]:
     steps = [each for each in found if isinstance(each, Step)]
     for number, step in enumerate(steps):
         later = next((each for each in steps[number + 1 :] if each.terminal == step.terminal), None)
-        step.ends = later is None or later.typed not in (None, INTERRUPT)
+        step.ends = later is None or later.typed not in (None, *KEYS)
     return found
 
 
@@ -97,8 +99,8 @@ def steps_in(fence: Token, terminal: int, counts_vary: bool) -> list[Step]:
         elif text.startswith(PROMPT):
             steps.append(Step(number, terminal, text.removeprefix(PROMPT), counts_vary=counts_vary))
             is_continued = text.endswith("\\")
-        elif text == INTERRUPT:
-            steps.append(Step(number, terminal, INTERRUPT, counts_vary=counts_vary))
+        elif text in KEYS:
+            steps.append(Step(number, terminal, text, counts_vary=counts_vary))
         else:
             if not steps:
                 steps.append(Step(number, terminal, None, counts_vary=counts_vary))

@@ -13,6 +13,7 @@ NUMBER = r"-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?"
 KINDS = {
     "uuid": UUID,
     "sha256": r"\b[0-9a-f]{64}\b",
+    "digest": r"\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{12}\b",
     "time": TIME,
     "clock": r"\b\d+:\d\d:\d\d\b",
     "address": r"\b\d{1,3}(?:\.\d{1,3}){3}\b",  # no fraction, and always the same

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import httpx
 
-from tutorial.chapter import INTERRUPT, Line, Picture, Step, read_chapter
+from tutorial.chapter import KEYS, Line, Picture, Step, read_chapter
 from tutorial.compare import Comparison, Names, Progress
+from tutorial.kinds import ELLIPSIS
 from tutorial.machine import CHECKOUT, HOME
 from tutorial.rewrite import replace_lines, rewritten
 from tutorial.terminals import Desk, Terminal, plain_environment
@@ -52,8 +53,8 @@ class Run:
         terminal = self.desk.terminal(step.terminal)
         if step.typed is not None:
             self._nothing_left(terminal, step)
-        if step.typed == INTERRUPT:
-            terminal.interrupt()
+        if step.typed in KEYS:
+            terminal.press(KEYS[step.typed])
         elif step.typed is not None:
             self._shown[step.terminal].clear()
             terminal.type(self.names.typed(step.typed))
@@ -66,6 +67,8 @@ class Run:
         if not (lines := terminal.lines()):
             return
         last = self._last.get(step.terminal)
+        if last and last.lines and last.lines[-1].text == ELLIPSIS:
+            return  # it stands for these as well
         if not self.is_update or last is None:
             raise DriftError(self._report(step.number, step.terminal, "nothing more before this line", lines[0]))
         old, new = self.changes.get(last.number, (last.lines, [line.text for line in last.lines]))

@@ -67,10 +67,13 @@ class Terminal:
         self._screen.reset()
         self._child.sendline(command)
 
-    def interrupt(self) -> None:
-        """Press Ctrl-C."""
+    def press(self, key: str) -> None:
+        """Press Ctrl and a key."""
         self._tail = ""
-        self._child.sendintr()
+        if key == "z":  # what the shell says then begins with the end of this line
+            self._stream.feed("^Z")
+            self._taken += 1
+        self._child.sendcontrol(key)
 
 
 class Desk:
