@@ -28,11 +28,11 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from folders import benchmark_folder
-from lab import TINY, Lab
 from usage import CORES, processor
 from versions import this_version
 
 from helpers.guard import guard_command
+from lab import TINY, Lab
 from oat.messaging import TASKS, Broker, Delivery
 from oat.rendering.png import render_png
 from oat.services import Ranges, random_task
@@ -82,7 +82,8 @@ def sleeping_workers(lab: Lab, counts: list[int], tasks: int, rounds: int) -> No
         rate = statistics.median(run.figure for run in runs)
         busy = [rate * statistics.median(run.processor[part] for run in runs) / 1000 for part in parts]
         table.add_row(
-            str(count), f"{rate:.0f}", f"{rate * seconds / count:.0%}", *(f"{each:.2f}" for each in busy), f"{idle:.1f} s"
+            str(count), f"{rate:.0f}", f"{rate * seconds / count:.0%}", *(f"{each:.2f}" for each in busy),
+            f"{idle:.1f} s",
         )  # fmt: skip
     console.print(table)
 
