@@ -9,6 +9,7 @@ import pytest
 
 from helpers.processes import BIN
 from helpers.system import System
+from helpers.waiting import TIMEOUT
 
 SMALL = ("--width", "16", "--height", "16", "--iterations", "50")
 
@@ -21,7 +22,7 @@ def shell(system, script):
     environment = system.environment | {"PATH": f"{BIN}:{os.environ['PATH']}"}
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", script],
-        env=environment, cwd=system.folder, capture_output=True, timeout=120, check=False,
+        env=environment, cwd=system.folder, capture_output=True, timeout=TIMEOUT, check=False,
     )  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def test_tables_are_plain_in_a_pipe_and_whole_on_a_terminal(created):
     uuids = [str(UUID(row[0])) for row in rows]
     assert all(row[4].endswith(" UTC") for row in rows)
     master, slave = pty.openpty()
-    subprocess.run([BIN / "oat", "list"], env=created.environment, stdout=slave, check=True, timeout=60)
+    subprocess.run([BIN / "oat", "list"], env=created.environment, stdout=slave, check=True, timeout=TIMEOUT)
     os.close(slave)
     shown = os.read(master, 65536).decode()
     assert all(uuid in shown for uuid in uuids)

@@ -22,6 +22,7 @@ from oat.messaging import embedded
 from oat.messaging.confirms import Confirms
 from oat.messaging.connection import PERMANENT_ERRORS, READ_TIMEOUT, BrokerError, ConnectionLostError, connect
 from oat.messaging.deliveries import Acknowledgements, Delivery, count_redeliveries
+from oat.messaging.progress import ProgressReports, progress_reports
 from oat.messaging.queues import declare, supports_quorum_queues
 from oat.messaging.self_pipe import SelfPipe
 from oat.process import exponential_backoff
@@ -72,6 +73,8 @@ class Broker:
         self._consumers: list[str] = []
         self._confirms = Confirms()
         self._acknowledgements = Acknowledgements(None)
+        self.progress: ProgressReports
+        """Progress reports on this connection; there are some once it is open."""
 
     def serve(self, session: Callable[[], None], has_unfinished: Callable[[], bool] = lambda: False) -> None:
         """Run `session` on a connection, again on a new one whenever that is lost, until it returns.
@@ -234,6 +237,7 @@ class Broker:
         self._consumers = []
         self._confirms = Confirms()
         self._acknowledgements = Acknowledgements(self._channel)
+        self.progress = progress_reports(self._connection, self.address.folder)
         declare(self._channel, self._quorum and supports_quorum_queues(self._connection))
         if self._is_rabbitmq:
             self._channel.confirm_select()

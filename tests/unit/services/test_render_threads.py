@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 from oat.services.render_threads import STORING_THREADS, RenderThreads
 
 
@@ -16,11 +16,11 @@ def begun():
 
     def process(_task):
         rendering.append(threading.get_ident())
-        go_on.wait(60)
+        go_on.wait(TIMEOUT)
         rendering.remove(threading.get_ident())
         threads.rendered()
         storing.append(threading.get_ident())
-        stored.wait(60)
+        stored.wait(TIMEOUT)
 
     stored = threading.Event()
     threads = RenderThreads(3, process, lambda: None)
