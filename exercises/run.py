@@ -31,6 +31,11 @@ def say(text: str, style: str = "", wrap: bool = True) -> None:
     console.print(text, style=style, markup=False, soft_wrap=not wrap, width=min(console.width, 100))
 
 
+def reflow(text: str) -> str:
+    """Return `text` with each paragraph in one line, to be wrapped anew."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
 def list_all(tree: Tree, exercises: dict[int, Exercise]) -> None:
     """Print all exercises, each with its state."""
     for number, exercise in exercises.items():
@@ -55,7 +60,7 @@ def plant(tree: Tree, exercises: dict[int, Exercise], number: int) -> None:
     exercise = exercises[number]
     tree.plant(exercise, present)
     say(f"{number}. {exercise.title}\n", "bold")
-    say(exercise.story)
+    say(reflow(exercise.story))
     say("\nmake check shows the harm; mend src/ until it shows none. make hint helps, make solve solves.")
 
 
@@ -70,7 +75,7 @@ def solve(tree: Tree, exercise: Exercise) -> None:
     )
     for line in lines:
         say(line.rstrip("\n"), {"+": "green", "-": "red"}.get(line[0], ""), wrap=False)
-    say(f"\n{exercise.solution}")
+    say(f"\n{reflow(exercise.solution)}")
 
 
 def check(exercise: Exercise, options: argparse.Namespace) -> int:
@@ -129,7 +134,7 @@ def run(options: argparse.Namespace) -> int:
         if result == 0 and exercise.number == planted:
             tree.note(exercise.number, "mended")
         return result
-    solve(tree, exercise) if options.command == "solve" else say(exercise.hint)
+    solve(tree, exercise) if options.command == "solve" else say(reflow(exercise.hint))
     return 0
 
 

@@ -152,7 +152,7 @@ def test_planted_mended_and_put_back(clone):
     """As a learner goes through them: one is mended by hand, one is solved, all is put back."""
     module = clone / EXERCISES[11].fault.module
     right = module.read_text()
-    assert EXERCISES[11].story in said(clone, "exercise", 11)
+    assert " ".join(EXERCISES[11].story.split()) in " ".join(said(clone, "exercise", 11).split())
     assert changed(clone) == f" M {module.relative_to(clone)}\n"
     assert re.search(r"11 +A file seen half written +planted\n", said(clone, "exercise"))
     assert "os.replace" in said(clone, "hint")
