@@ -159,7 +159,7 @@ def test_planted_mended_and_put_back(clone):
     module.write_text(f"{right}\nmine = 1\n")
     assert "you have begun to mend it" in said(clone, "exercise", 12, code=UNPLANTED)
     assert said(clone, "check").startswith("Mended.")
-    assert "is in .exercise.patch" in said(clone, "exercise", 0)
+    assert "Your version is in .exercise.patch" in said(clone, "exercise", 0)
     assert "+mine = 1" in (clone / ".exercise.patch").read_text()
     assert re.search(r"11 +A file seen half written +mended\n", said(clone, "exercise"))
     said(clone, "exercise", 12)
