@@ -4,6 +4,12 @@ RELEASE ?= trixie
 
 -include cloud/targets.mk
 
+ifdef OFFLINE
+export OFFLINE
+export PIP_NO_INDEX = 1
+export PIP_FIND_LINKS = $(OFFLINE)/wheels
+endif
+
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -26,8 +32,15 @@ test-container: .venv/develop ## build the container image and run the services 
 	@tests/install-servers
 	@tests/deploy/container/run
 
+test-tutorial: .venv/develop ## run all chapters of the tutorial, those on machines and clusters too (root; a quarter of an hour)
+	@tests/install-servers
+	.venv/bin/python -m pytest -m "" tests/tutorial
+
 test-debian: ## run the two commands on a bare Debian, RELEASE=trixie, as a user and as root (Debian, root; half an hour)
 	@tests/deploy/release/run $(RELEASE)
+
+test-offline: ## prove that the folder of make offline is enough, where there is no network (root; twenty minutes)
+	@tests/deploy/offline/run
 
 test-cluster: .venv/develop ## kill and cut off nodes of a RabbitMQ cluster under load (root; five minutes)
 	@tests/install-servers
@@ -96,9 +109,19 @@ simulation: .venv/develop ## measure what an image costs, predict the speed of 1
 	@tests/install-servers
 	.venv/bin/python benchmarks/simulation.py
 
+tutorial: .venv/develop ## run the tutorial's chapters, and write what they show anew; CHAPTER=3 (minutes)
+	@tests/install-servers
+	@PYTHONPATH=tests .venv/bin/python -m tutorial.update $(CHAPTER)
+
 screenshot: .venv/develop ## make the picture of the gallery in the README (half a minute)
 	@tests/install-servers
 	@.venv/bin/python docs/images/gallery.py
+
+offline: ## fill FOLDER=build/offline with all that make run and make test need where there is no network (minutes)
+	@PYTHON=$(PYTHON) .ci/offline $(or $(FOLDER),build/offline)
+
+windows: .venv/run ## show the services in a tmux session, all at once for a projector; LAYOUT=windows, one each
+	@provision/oat-windows $(or $(LAYOUT),tiled)
 
 lock: .venv/develop ## pin the newest versions of all dependencies (half a minute)
 	.venv/bin/uv pip compile -U -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
@@ -116,4 +139,4 @@ clean: ## remove what the other targets made
 
 FORCE:
 
-.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian exercise hint check solve test-exercises lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean
+.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian test-offline offline windows lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean exercise hint check solve test-exercises test-tutorial tutorial

@@ -38,6 +38,11 @@ def guard_process(pid, group=False):
     _tell(pid=pid, started=_started(pid), group=group)
 
 
+def release_process(pid):
+    """Leave alone what `guard_process` was told of `pid`: it has ended, and others may get its number."""
+    _tell(released=pid)
+
+
 def guard_command(command, **variables):
     """Have `command` run when this process is gone, until it succeeds; after everything was killed."""
     _tell(command=[str(word) for word in command], variables=variables)
@@ -69,13 +74,19 @@ def main():
     """Read until the pipe is closed, then end everything."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the process at the other end may have to clean up first
-    started = [json.loads(line) for line in sys.stdin]
-    for each in started:
-        if "pid" in each:
-            _kill(**each)
-    for each in reversed(started):
-        if "command" in each:
-            _run(**each)
+    processes, commands = {}, []
+    for line in sys.stdin:
+        match json.loads(line):
+            case {"pid": pid, **what}:
+                processes[pid] = what
+            case {"released": pid}:
+                processes.pop(pid, None)
+            case command:
+                commands.append(command)
+    for pid, what in processes.items():
+        _kill(pid, **what)
+    for command in reversed(commands):
+        _run(**command)
 
 
 if __name__ == "__main__":

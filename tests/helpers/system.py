@@ -69,6 +69,10 @@ class System(Processes):
     def send(self, tasks):
         """Record `tasks` and publish them, as a producer does."""
         self.record(tasks)
+        self.publish(tasks)
+
+    def publish(self, tasks):
+        """Publish recorded `tasks`, and mark them as published."""
         stopping = threading.Event()
         database = Database(self.database_url, stopping)
         broker = Broker(Settings(broker_url=self.broker_url or f"filesystem://{self.broker_folder}"), stopping)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from helpers.processes import SMALL, listens
 from helpers.system import System
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 
 BENCHMARKS = next(parent / "benchmarks" for parent in Path(__file__).parents if (parent / "Makefile").exists())
 
@@ -29,7 +29,7 @@ def test_each_step_of_a_task_is_recorded(tmp_path):
         for process in system.processes:
             wait_until(lambda p=process: listens(p), "a start")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
+            assert process.wait(TIMEOUT) == 0
         completed = {
             step: uuids for file in files.values() for step, uuids in json.loads(file.read_text()).items()
         }

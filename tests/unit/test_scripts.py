@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers.waiting import TIMEOUT
+
 ROOT = next(parent for parent in Path(__file__).parents if (parent / "Makefile").exists())
 
 BENCHMARKS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
@@ -19,7 +21,7 @@ SCRIPTS = sorted(
 
 def run(*arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
 
 
