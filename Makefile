@@ -32,6 +32,10 @@ test-container: .venv/develop ## build the container image and run the services 
 	@tests/install-servers
 	@tests/deploy/container/run
 
+test-tutorial: .venv/develop ## run all chapters of the tutorial, those on machines and clusters too (root; a quarter of an hour)
+	@tests/install-servers
+	.venv/bin/python -m pytest -m "" tests/tutorial
+
 test-debian: ## run the two commands on a bare Debian, RELEASE=trixie, as a user and as root (Debian, root; half an hour)
 	@tests/deploy/release/run $(RELEASE)
 
@@ -53,6 +57,22 @@ soak: .venv/develop ## a random fault every few seconds while tasks come all the
 mutants: .venv/develop ## plant a fault for each rule into a copy of the sources; a test must catch it (a quarter of an hour)
 	@tests/install-servers
 	.venv/bin/python tests/mutants/run.py
+
+exercise: .venv/develop ## break src/ in one place, to be mended: N=1 to 12; N=0 puts all back; without N, list all
+	@.venv/bin/python exercises/run.py exercise $(N)
+
+hint: .venv/develop ## say where to look in the exercise
+	@.venv/bin/python exercises/run.py hint
+
+check: .venv/develop ## show the harm of the exercise on real processes, or that it is mended (seconds)
+	@.venv/bin/python exercises/run.py check
+
+solve: .venv/develop ## put in the solution of the exercise, and say why it is right
+	@.venv/bin/python exercises/run.py solve
+
+test-exercises: .venv/develop ## see each exercise fail by its own harm and pass when mended; ROUNDS=10 (two minutes a round)
+	@tests/install-servers
+	EXERCISE_ROUNDS=$(or $(ROUNDS),1) .venv/bin/python -m pytest -m "" -n 3 --dist worksteal tests/system/test_exercises.py
 
 lint: .venv/develop ## format, rules, types, import directions, sizes, and what the documentation says (half a minute)
 	.venv/bin/ruff format --check .
@@ -89,6 +109,10 @@ simulation: .venv/develop ## measure what an image costs, predict the speed of 1
 	@tests/install-servers
 	.venv/bin/python benchmarks/simulation.py
 
+tutorial: .venv/develop ## run the tutorial's chapters, and write what they show anew; CHAPTER=3 (minutes)
+	@tests/install-servers
+	@PYTHONPATH=tests .venv/bin/python -m tutorial.update $(CHAPTER)
+
 screenshot: .venv/develop ## make the picture of the gallery in the README (half a minute)
 	@tests/install-servers
 	@.venv/bin/python docs/images/gallery.py
@@ -115,4 +139,4 @@ clean: ## remove what the other targets made
 
 FORCE:
 
-.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian test-offline offline windows lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean
+.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian test-offline offline windows lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean exercise hint check solve test-exercises test-tutorial tutorial

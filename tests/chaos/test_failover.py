@@ -1,5 +1,7 @@
 """A database that changes its server: the connections end, and the new server is a standby for a while."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pymysql
 import pytest
@@ -66,7 +68,11 @@ def test_services_wait_for_the_end_of_a_failover(system, administrator):
     administrator.demote()
     for name in ("oat-tracker", "oat-producer"):
         wait_until(lambda n=name: services[n].log.read_text().count(NOTICED) > before[n] + 3, f"some of {name}")
-    answers = [http.post(f"{url}/v1/fractals", json={"width": 16, "height": 16}) for _ in range(2)]
+    with ThreadPoolExecutor() as clients:  # each is answered when the gallery has waited for some seconds
+        asked = [
+            clients.submit(http.post, f"{url}/v1/fractals", json={"width": 16, "height": 16}) for _ in range(2)
+        ]
+        answers = [each.result() for each in asked]
     assert [answer.status_code for answer in answers] == [503, 503], answers[-1].text
     assert http.get(f"{url}/v1/fractals").status_code == 200
     administrator.promote()

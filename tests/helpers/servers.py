@@ -98,7 +98,11 @@ class Server:
             release_process(self.process.pid)
 
 
+@dataclass
 class RabbitMQ(Server):
+    plugins: tuple[str, ...] = ()
+    heartbeat: int = HEARTBEAT
+
     BIN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
     def start(self):
@@ -106,9 +110,9 @@ class RabbitMQ(Server):
             raise MissingError("rabbitmq-server")
         config = self.folder / "rabbitmq.conf"
         # A loss is noticed within two heartbeats.
-        own = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", f"heartbeat = {HEARTBEAT}"]
+        own = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", f"heartbeat = {self.heartbeat}"]
         config.write_text("\n".join([*own, *self.options, ""]))
-        (self.folder / "enabled_plugins").write_text("[].")
+        (self.folder / "enabled_plugins").write_text(f"[{','.join(self.plugins)}].")
         self.epmd = free_port()
         self.environment = os.environ | {
             "HOME": str(self.folder),

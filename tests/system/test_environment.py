@@ -129,3 +129,11 @@ def test_places_that_cannot_be(tmp_path):
         system.environment |= {"OAT_MAX_PIXELS": "abc", "XDG_DATA_HOME": str(tmp_path / "data")}
         assert "OAT_MAX_PIXELS" in one_line(shell(system, "oat list"), 2)
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [60_000, 100_000, 300_000, 600_000])
+def test_too_little_memory_is_one_line(tmp_path, limit):
+    """Whatever cannot be had first, in KiB: the interpreter's, a library's, a thread's stack."""
+    with System(tmp_path) as system:
+        done = shell(system, f"ulimit -v {limit}; exec oat run --tasks 1 --threads 8")
+    assert "memory" in one_line(done, 1).lower()  # OpenBLAS, which NumPy loads, has a line of its own
