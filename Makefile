@@ -5,7 +5,8 @@ RELEASE ?= trixie
 -include cloud/targets.mk
 
 ifdef OFFLINE
-export OFFLINE PIP_NO_INDEX = 1
+export OFFLINE
+export PIP_NO_INDEX = 1
 export PIP_FIND_LINKS = $(OFFLINE)/wheels
 endif
 
@@ -30,6 +31,10 @@ test-vagrant: .venv/develop ## run the Vagrant environment for real, on LXC (Deb
 test-container: .venv/develop ## build the container image and run the services in it (Debian 12, root; five minutes)
 	@tests/install-servers
 	@tests/deploy/container/run
+
+test-tutorial: .venv/develop ## run all chapters of the tutorial, those on machines and clusters too (root; a quarter of an hour)
+	@tests/install-servers
+	.venv/bin/python -m pytest -m "" tests/tutorial
 
 test-debian: ## run the two commands on a bare Debian, RELEASE=trixie, as a user and as root (Debian, root; half an hour)
 	@tests/deploy/release/run $(RELEASE)
@@ -94,6 +99,14 @@ bench-load: .venv/bench ## measure the pipeline, side by side with Celery and dr
 	@tests/install-servers
 	.venv/bin/python benchmarks/load.py
 
+bench-compare: .venv/develop ## measure an older commit beside this one, COMMIT=v1.1.0 (five minutes)
+	@tests/install-servers
+	.venv/bin/python benchmarks/compare.py --commit $(or $(COMMIT),$(error COMMIT=… is missing))
+
+bench-scale: .venv/develop ## measure what broker, tracker and database carry, with workers that sleep (five minutes)
+	@tests/install-servers
+	.venv/bin/python benchmarks/scale.py
+
 bench-store: .venv/develop ## measure what an object store costs, side by side with a directory (a minute)
 	.venv/bin/python benchmarks/store.py
 
@@ -103,6 +116,10 @@ bench-durability: .venv/develop ## measure what it costs that every write is on 
 simulation: .venv/develop ## measure what an image costs, predict the speed of 1 to 4 workers, compare (five minutes)
 	@tests/install-servers
 	.venv/bin/python benchmarks/simulation.py
+
+tutorial: .venv/develop ## run the tutorial's chapters, and write what they show anew; CHAPTER=3 (minutes)
+	@tests/install-servers
+	@PYTHONPATH=tests .venv/bin/python -m tutorial.update $(CHAPTER)
 
 screenshot: .venv/develop ## make the picture of the gallery in the README (half a minute)
 	@tests/install-servers
@@ -130,4 +147,4 @@ clean: ## remove what the other targets made
 
 FORCE:
 
-.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian test-offline offline windows lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean exercise hint check solve test-exercises
+.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian test-offline offline windows lint docs docs-serve bench bench-kernel bench-load bench-compare bench-scale bench-store bench-durability simulation screenshot lock clean exercise hint check solve test-exercises test-tutorial tutorial

@@ -5,6 +5,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import sqlalchemy as sa
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from helpers.guard import guard_process
 from helpers.waiting import wait_until
 

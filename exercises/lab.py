@@ -21,7 +21,7 @@ from helpers.servers import MariaDB, RabbitMQ
 from helpers.system import System
 from helpers.waiting import wait_until
 
-TIMEOUT = 60.0
+TIMEOUT = 90.0
 """Seconds until a condition has to be true that is true at once on a machine with nothing else to do."""
 
 GRACE = 5.0

@@ -23,12 +23,19 @@ from tree import Refusal, Tree  # noqa: E402
 HARM, UNKNOWN = 1, 3
 """Exit codes of a check: the harm was seen; nothing can be said, as a service or the check itself has ended."""
 
+KEPT = " Your version is in .exercise.patch."
+
 console = Console(highlight=False, emoji=False)
 
 
 def say(text: str, style: str = "", wrap: bool = True) -> None:
     """Print `text` as it is, in lines that a projector shows well."""
     console.print(text, style=style, markup=False, soft_wrap=not wrap, width=min(console.width, 100))
+
+
+def reflow(text: str) -> str:
+    """Return `text` with each paragraph in one line, to be wrapped anew."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def list_all(tree: Tree, exercises: dict[int, Exercise]) -> None:
@@ -46,16 +53,16 @@ def plant(tree: Tree, exercises: dict[int, Exercise], number: int) -> None:
         if present is None:
             say("No exercise is planted.")
             return
-        kept = tree.put_back()
+        kept = tree.put_back(present)
         tree.forget_planted()
-        say("src/ is as it was." + (" What it was like is in .exercise.patch." if kept else ""))
+        say("src/ is as it was." + (KEPT if kept else ""))
         return
     if number not in exercises:
         raise Refusal(f"There is no exercise {number}: they are 1 to {max(exercises)}.")
     exercise = exercises[number]
     tree.plant(exercise, present)
     say(f"{number}. {exercise.title}\n", "bold")
-    say(exercise.story)
+    say(reflow(exercise.story))
     say("\nmake check shows the harm; mend src/ until it shows none. make hint helps, make solve solves.")
 
 
@@ -63,14 +70,14 @@ def solve(tree: Tree, exercise: Exercise) -> None:
     """Put in the solution, show the difference, and say why it is right."""
     right = tree.right(exercise)
     planted = exercise.fault.plant(right)
-    tree.put_back()
+    kept = tree.put_back(exercise)
     tree.note(exercise.number, "solution shown")
     lines = difflib.unified_diff(
         planted.splitlines(), right.splitlines(), "broken", str(exercise.fault.module), n=2
     )
     for line in lines:
         say(line.rstrip("\n"), {"+": "green", "-": "red"}.get(line[0], ""), wrap=False)
-    say(f"\n{exercise.solution}")
+    say(f"\n{reflow(exercise.solution)}{KEPT if kept else ''}")
 
 
 def check(exercise: Exercise, options: argparse.Namespace) -> int:
@@ -129,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
         if result == 0 and exercise.number == planted:
             tree.note(exercise.number, "mended")
         return result
-    solve(tree, exercise) if options.command == "solve" else say(exercise.hint)
+    solve(tree, exercise) if options.command == "solve" else say(reflow(exercise.hint))
     return 0
 
 

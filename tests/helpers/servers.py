@@ -80,8 +80,9 @@ class Server:
         """What is known of its state, with the end of its logs."""
         status = self.process.poll()
         state = "runs" if status is None else f"has ended with status {status}"
-        logs = [self.folder / "log", *sorted(self.folder.glob("logs/*.log"))]
+        logs = [*self.folder.glob("log"), *sorted(self.folder.glob("logs/*.log"))]
         ends = "".join(f"\n--- {log.name}\n{log.read_text(errors='replace')[-3000:]}" for log in logs)
+        ends = ends or f"; somebody has deleted its folder {self.folder}"
         return f"{type(self).__name__} at port {self.port} {state}; load {os.getloadavg()}{ends}"
 
     def stop(self, number=signal.SIGTERM):
@@ -98,7 +99,11 @@ class Server:
             release_process(self.process.pid)
 
 
+@dataclass
 class RabbitMQ(Server):
+    plugins: tuple[str, ...] = ()
+    heartbeat: int = HEARTBEAT
+
     BIN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
     def start(self):
@@ -106,9 +111,9 @@ class RabbitMQ(Server):
             raise MissingError("rabbitmq-server")
         config = self.folder / "rabbitmq.conf"
         # A loss is noticed within two heartbeats.
-        own = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", f"heartbeat = {HEARTBEAT}"]
+        own = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", f"heartbeat = {self.heartbeat}"]
         config.write_text("\n".join([*own, *self.options, ""]))
-        (self.folder / "enabled_plugins").write_text("[].")
+        (self.folder / "enabled_plugins").write_text(f"[{','.join(self.plugins)}].")
         self.epmd = free_port()
         self.environment = os.environ | {
             "HOME": str(self.folder),
