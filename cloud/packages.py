@@ -34,11 +34,17 @@ _DEBIAN = {
     "mariadb-client-core": "/usr/bin/mariadb",
     "mariadb-server-core": "/usr/sbin/mariadbd",
     "memcached": "/usr/bin/memcached",  # Swift's cache
+    "prometheus": "/usr/bin/prometheus",
     "python3-libvirt": "/usr/lib/python3/dist-packages/libvirt.py",  # nova-compute's way to libvirtd
     "qemu-utils": "/usr/bin/qemu-img",  # turns images into qcow2
     "rabbitmq-server": "/usr/lib/rabbitmq/bin/rabbitmq-server",
 }
-_UNITS = ("haproxy", "memcached", "rabbitmq-server")  # what they would have systemd start with the machine
+_UNITS = (
+    "haproxy",
+    "memcached",
+    "prometheus",
+    "rabbitmq-server",
+)  # what they would have systemd start with the machine
 _SWITCH = ("openvswitch-switch", "ovn-central", "ovn-host")
 _SWITCH_PROGRAMS = (
     "usr/sbin/ovsdb-server",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from openstack.connection import Connection
+from renderings import Renderings
 
 import openstack
 from helpers import CLOUD, TEMPLATES, Application, Stack
@@ -31,15 +33,16 @@ def connect(**auth: str) -> Connection:
     return openstack.connect(load_yaml_config=False, load_envvars=False, auth=auth, region_name="RegionOne")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def tiers(user: Connection) -> Iterator[Stack]:
-    """The stack of tiers.yaml with one worker, deleted in the end if the test has not done so."""
+    """The stack of tiers.yaml with one worker, which the tests 10 to 50 change in turn, and 80 deletes."""
     stack = Stack(user, f"oat-{uuid4().hex[:6]}")
     try:
         stack.create(TEMPLATES / "tiers.yaml", **keys())
         yield stack
     finally:
-        stack.delete()
+        if stack.get():
+            stack.delete()
 
 
 def keys() -> dict[str, str]:
@@ -49,6 +52,14 @@ def keys() -> dict[str, str]:
         "s3_access_key": os.environ["AWS_ACCESS_KEY_ID"],
         "s3_secret_key": os.environ["AWS_SECRET_ACCESS_KEY"],
     }
+
+
+@pytest.fixture
+def renderings(tiers: Stack, tmp_path: Path) -> Iterator[Renderings]:
+    """What its workers begin and finish."""
+    watched = Renderings(tiers, tmp_path)
+    yield watched
+    watched.stop()
 
 
 @pytest.fixture

@@ -32,6 +32,19 @@ def until(what: str, condition: Callable[[], Any], seconds: float = 600, pause: 
     return result
 
 
+def driver(command: str) -> None:
+    """Runs a command of the cloud's driver: up, down."""
+    done = subprocess.run(
+        ["/usr/bin/python3", "-m", "cloud", command],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 class StackError(Exception):
     """A stack that could not be made or changed; Heat's reason."""
 
@@ -42,19 +55,52 @@ class Stack:
     def __init__(self, user: Connection, name: str) -> None:
         self.user, self.name = user, name
 
-    def create(self, template: Path, **parameters: Any) -> None:
+    def create(self, template: Path, *environments: Path, wait: bool = True, **parameters: Any) -> None:
         """Creates it, or raises StackError."""
+        files = [str(file) for file in environments]
         self.user.create_stack(
-            self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters
+            self.name,
+            template_file=str(template),
+            environment_files=files,
+            wait=wait,
+            timeout=900,
+            rollback=False,
+            **parameters,
         )
-        self._expect("CREATE_COMPLETE")
+        if wait:
+            self._expect("CREATE_COMPLETE")
 
-    def update(self, template: Path, **parameters: Any) -> None:
-        """Updates it, or raises StackError."""
+    def update(self, template: Path, *environments: Path, **parameters: Any) -> None:
+        """Updates it, or raises StackError; waits for a change that is under way, such as a scaling."""
+        self.settle()
         self.user.update_stack(
-            self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters
+            self.name,
+            template_file=str(template),
+            environment_files=[str(file) for file in environments],
+            wait=True,
+            timeout=900,
+            rollback=False,
+            **parameters,
         )
         self._expect("UPDATE_COMPLETE")
+
+    def settle(self) -> str:
+        """Waits until nothing of it changes, groups of workers among it; its status."""
+        until("the stack's quiet", lambda: not self._changing())
+        return str(self.get().status)
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Its resources and those of the stacks within it, as Heat has them."""
+        stack = self.get()
+        url = f"/stacks/{stack.name}/{stack.id}/resources"
+        listed: list[dict[str, Any]] = self.user.orchestration.get(url, params={"nested_depth": 3}).json()[
+            "resources"
+        ]
+        return listed
+
+    def _changing(self) -> bool:
+        states = [resource["resource_status"] for resource in self.resources()]
+        return any("IN_PROGRESS" in state for state in [*states, self.get().status])
 
     def _expect(self, status: str) -> None:
         stack = self.get()
@@ -104,6 +150,21 @@ class Application:
         command = ["/usr/sbin/chroot", str(CLOUD / "images/oat"), "/opt/oat/bin/oat", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
+    def create(self, count: int, *options: str) -> set[str]:
+        """Has this many tasks made; their UUIDs."""
+        made = self.command("create", "--count", str(count), "--json", *options)
+        assert made.returncode == 0, made.stderr
+        return {fractal["uuid"] for fractal in json.loads(made.stdout)}
+
+    def has_done(self, uuids: set[str]) -> bool:
+        state = {fractal["uuid"]: fractal["status"] for fractal in self.fractals()}
+        return all(state.get(uuid) == "done" for uuid in uuids)
+
+    def audit(self) -> None:
+        """Fails unless records, images and queues add up."""
+        done = self.command("audit", "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def fractals(self) -> list[dict[str, Any]]:
         done = self.command("list", "--limit", "100000", "--json")
         assert done.returncode == 0, done.stderr
@@ -117,12 +178,7 @@ class Application:
 
 def inside(server: Any, command: list[str]) -> subprocess.CompletedProcess[str]:
     """Runs a command of this machine in a server's network, which is where its packets come from."""
-    uri = f"lxc:///system?socket={CLOUD}/run/libvirt/libvirt-sock"
-    controller = subprocess.run(
-        ["virsh", "-c", uri, "domid", server.id], capture_output=True, text=True, check=True
-    )
-    pid = controller.stdout.strip()
-    init = (Path("/proc") / pid / "task" / pid / "children").read_text().split()[0]
+    init = str(init_of(server))
     return subprocess.run(
         ["nsenter", "-t", init, "-n", *command], capture_output=True, text=True, timeout=60, check=False
     )
@@ -148,6 +204,16 @@ with ThreadPoolExecutor(len(targets)) as pool:
     done = inside(server, ["python3", "-c", script])
     assert done.returncode == 0, done.stderr
     return {(address, port) for address, port in json.loads(done.stdout)}
+
+
+def init_of(server: Any) -> int:
+    """The process id, on this machine, of a server's init."""
+    uri = f"lxc:///system?socket={CLOUD}/run/libvirt/libvirt-sock"
+    controller = subprocess.run(
+        ["virsh", "-c", uri, "domid", server.id], capture_output=True, text=True, check=True
+    )
+    pid = controller.stdout.strip()
+    return int((Path("/proc") / pid / "task" / pid / "children").read_text().split()[0])
 
 
 def post(url: str) -> None:
