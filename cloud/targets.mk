@@ -1,7 +1,7 @@
 # The private OpenStack; see cloud/README.md.
 
-cloud: ## bring up a private OpenStack on this machine (Debian 12 or 13, root; some minutes the first time)
-	@/usr/bin/python3 -m cloud up
+cloud: ## bring up a private OpenStack on this machine (Debian 12 or 13, root; some minutes the first time; RELEASE=2026.1 for the one before)
+	@OAT_CLOUD_RELEASE=$(filter 20%,$(RELEASE)) /usr/bin/python3 -m cloud up
 
 cloud-image: ## make the image oat, with the application in it, and put it into the cloud
 	@/usr/bin/python3 -m cloud image
@@ -18,5 +18,7 @@ test-openstack: ## run oat on the private cloud, and test it there (Debian 12 or
 cloud-lock: .venv/develop ## pin the versions of OpenStack
 	.venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	  requirements-cloud.in -o requirements-cloud.txt
+	.venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+	  requirements-cloud.in --override requirements-cloud-2026.1.in -o requirements-cloud-2026.1.txt
 
 .PHONY: cloud cloud-image cloud-status cloud-down test-openstack cloud-lock

@@ -146,7 +146,7 @@ def _migrate(cloud: Cloud) -> None:
 
     pins = re.findall(
         r"^((?:keystone|glance|openstack-placement|nova|neutron|openstack-heat|aodh|octavia)==\S+)",
-        packages.REQUIREMENTS.read_text(),
+        cloud.requirements.read_text(),
         re.M,
     )
     _once(cloud, "tables", "the services' tables", migrate_all, " ".join(pins))

@@ -32,7 +32,8 @@ def draw(title: str, subtitle: str, panels: list[Panel], marks: list[tuple[float
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
-        f' font-family="sans-serif" font-size="12" fill="#333"><title>{escape(title)}</title><rect width="100%" height="100%" fill="#fff"/>',
+        f' font-family="sans-serif" font-size="12" fill="#333">'
+        f'<title>{escape(title)}</title><rect width="100%" height="100%" fill="#fff"/>',
         f'<text x="{LEFT}" y="20" font-size="15" font-weight="bold">{escape(title)}</text>',
         f'<text x="{LEFT}" y="38" fill="#666">{escape(subtitle)}</text>',
     ]
