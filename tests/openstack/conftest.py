@@ -13,7 +13,7 @@ from openstack.connection import Connection
 from renderings import Renderings
 
 import openstack
-from helpers import CLOUD, TEMPLATES, Application, Stack
+from helpers import CLOUD, TEMPLATES, Application, Stack, connect
 
 
 @pytest.fixture(scope="session")
@@ -28,20 +28,20 @@ def administrator() -> Connection:
     return connect(**entry["auth"])
 
 
-def connect(**auth: str) -> Connection:
-    """A connection as anyone, whatever OS_CLOUD says."""
-    return openstack.connect(load_yaml_config=False, load_envvars=False, auth=auth, region_name="RegionOne")
-
-
 @pytest.fixture(scope="session")
 def tiers(user: Connection) -> Iterator[Stack]:
-    """The stack of tiers.yaml with one worker, which the tests 10 to 50 change in turn, and 80 deletes."""
-    stack = Stack(user, f"oat-{uuid4().hex[:6]}")
+    """The stack of tiers.yaml with one worker, which the tests 10 to 50 change in turn, and 80 deletes.
+
+    To work on one test, name the stack by OAT_STACK: it is made once, and stays.
+    """
+    kept = os.environ.get("OAT_STACK")
+    stack = Stack(user, kept or f"oat-{uuid4().hex[:6]}")
     try:
-        stack.create(TEMPLATES / "tiers.yaml", **keys())
+        if not stack.get():
+            stack.create(TEMPLATES / "tiers.yaml", **keys())
         yield stack
     finally:
-        if stack.get():
+        if not kept and stack.get():
             stack.delete()
 
 

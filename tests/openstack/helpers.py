@@ -13,6 +13,8 @@ from typing import Any
 
 from openstack.connection import Connection
 
+import openstack
+
 CHECKOUT = Path(__file__).parents[2]
 TEMPLATES = CHECKOUT / "deploy/openstack"
 CLOUD = Path(os.environ["OAT_CLOUD"])
@@ -30,6 +32,11 @@ def until(what: str, condition: Callable[[], Any], seconds: float = 600, pause: 
             raise TimeoutError(what)
         time.sleep(pause)
     return result
+
+
+def connect(**auth: str) -> Connection:
+    """A connection as anyone, whatever OS_CLOUD says."""
+    return openstack.connect(load_yaml_config=False, load_envvars=False, auth=auth, region_name="RegionOne")
 
 
 def driver(command: str) -> None:
@@ -150,11 +157,15 @@ class Application:
         command = ["/usr/sbin/chroot", str(CLOUD / "images/oat"), "/opt/oat/bin/oat", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
-    def create(self, count: int, *options: str) -> set[str]:
-        """Has this many tasks made; their UUIDs."""
-        made = self.command("create", "--count", str(count), "--json", *options)
-        assert made.returncode == 0, made.stderr
-        return {fractal["uuid"] for fractal in json.loads(made.stdout)}
+    def create(self, count: int, side: int = 0) -> set[str]:
+        """Has this many tasks made, of squares of `side` pixels if given, at most 1000 at once; their UUIDs."""
+        size = ["--width", str(side), "--height", str(side)] if side else []
+        uuids: set[str] = set()
+        while len(uuids) < count:
+            made = self.command("create", "--count", str(min(1000, count - len(uuids))), *size, "--json")
+            assert made.returncode == 0, made.stderr
+            uuids |= {fractal["uuid"] for fractal in json.loads(made.stdout)}
+        return uuids
 
     def has_done(self, uuids: set[str]) -> bool:
         state = {fractal["uuid"]: fractal["status"] for fractal in self.fractals()}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from openstack.connection import Connection
 from renderings import Renderings
 
 from conftest import keys
 from helpers import TEMPLATES, Application, Stack, init_of, post, until
+
+SIDE = 1200  # pixels, of images that take a worker long enough to be interrupted
 
 
 def scaled(stack: Stack, webhook: str, size: int, renderings: Renderings) -> bool:
@@ -27,22 +29,23 @@ def scaled(stack: Stack, webhook: str, size: int, renderings: Renderings) -> boo
 def test_a_worker_that_is_scaled_in_finishes_its_images(
     tiers: Stack, application: Application, renderings: Renderings
 ) -> None:
-    uuids = application.create(1500)
+    uuids = application.create(300)
     until("three workers", lambda: scaled(tiers, "scale_out", 3, renderings), pause=5)
     until("three at work", lambda: len(application.status()["workers"]) >= 3)
     workers = renderings.follow()
+    uuids |= application.create(1000, SIDE)
+    until("all at work", lambda: all(renderings.of(worker)[0] for worker in workers))
     until("one worker", lambda: scaled(tiers, "scale_in", 1, renderings), pause=5)
     left = {server.id for server in tiers.servers("worker")}
     gone = [worker for worker in workers if worker.id not in left]
     assert len(gone) == 2
     for worker in gone:
         begun, finished = renderings.of(worker)
-        assert begun
         assert set(begun) == set(finished)
-    until("1500 images", lambda: application.has_done(uuids))
+    until("1300 images", lambda: application.has_done(uuids))
     application.audit()
     count = renderings.all()
-    assert {uuid for uuid in uuids if count[uuid] != 1} == set()
+    assert [uuid for uuid in uuids if count[uuid] != 1] == []
 
 
 def test_one_that_does_not_answer_is_deleted_by_hand_and_the_stack_goes_on(
@@ -50,14 +53,14 @@ def test_one_that_does_not_answer_is_deleted_by_hand_and_the_stack_goes_on(
     application: Application,
     renderings: Renderings,
     user: Connection,
-    record_property: pytest.RecordProperty,
+    record_property: Callable[[str, object], None],
 ) -> None:
     until("two workers", lambda: scaled(tiers, "scale_out", 2, renderings), pause=5)
-    uuids = application.create(1000)
-    until("two at work", lambda: len(application.status()["workers"]) >= 2)
-    oldest = min(renderings.follow(), key=lambda server: server.created_at)  # the one that a scale-in takes
-    frozen = processes_of(init_of(oldest))
-    for pid in frozen:
+    uuids = application.create(600, SIDE)
+    workers = renderings.follow()
+    until("both at work", lambda: all(renderings.of(worker)[0] for worker in workers))
+    oldest = min(workers, key=lambda server: server.created_at)  # the one that a scale-in takes
+    for pid in processes_of(init_of(oldest)):
         os.kill(pid, signal.SIGSTOP)
 
     def waits() -> bool:
@@ -71,28 +74,37 @@ def test_one_that_does_not_answer_is_deleted_by_hand_and_the_stack_goes_on(
     until("Heat waiting for the worker", waits, pause=5)
     assert oldest.id in {server.id for server in tiers.servers("worker")}
     user.compute.delete_server(oldest)
-    user.compute.wait_for_delete(oldest, wait=120)
-    assert tiers.settle() == "CREATE_COMPLETE" or tiers.get().status == "UPDATE_COMPLETE"
+    user.compute.wait_for_delete(oldest, wait=300)
+    assert tiers.settle().endswith("COMPLETE")
     assert len(tiers.servers("worker")) == 1
-    until("1000 images", lambda: application.has_done(uuids))
+    until("600 images", lambda: application.has_done(uuids))
     application.audit()
-    record_property("rendered twice", sum(times - 1 for times in renderings.all().values()))
+    record_property("begun twice", twice(renderings, uuids))
 
 
 def test_without_draining_nothing_is_lost_but_some_are_rendered_twice(
-    tiers: Stack, application: Application, renderings: Renderings, record_property: pytest.RecordProperty
+    tiers: Stack,
+    application: Application,
+    renderings: Renderings,
+    record_property: Callable[[str, object], None],
 ) -> None:
     tiers.update(TEMPLATES / "tiers.yaml", **keys(), drain=False, worker_count=2)
     until("two workers", lambda: scaled(tiers, "scale_out", 2, renderings), pause=5)
-    until("two at work", lambda: len(application.status()["workers"]) >= 2)
-    uuids = application.create(1000)
-    until("100 images", lambda: len(renderings.all()) > 100)
+    uuids = application.create(1000, SIDE)
+    workers = renderings.follow()
+    until("both at work", lambda: all(renderings.of(worker)[0] for worker in workers))
     until("one worker", lambda: scaled(tiers, "scale_in", 1, renderings), pause=5)
     until("1000 images", lambda: application.has_done(uuids))
     application.audit()
-    twice = sum(times - 1 for times in renderings.all().values())
-    assert twice
-    record_property("rendered twice", twice)
+    begun_twice = twice(renderings, uuids)
+    assert begun_twice
+    record_property("begun twice", begun_twice)
+
+
+def twice(renderings: Renderings, uuids: set[str]) -> int:
+    """How often a worker began what another one had begun already."""
+    count = renderings.all()
+    return sum(count[uuid] - 1 for uuid in uuids if count[uuid])
 
 
 def processes_of(init: int) -> list[int]:
