@@ -18,27 +18,27 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+COUNT = r"\b\d+\b"
 PROMPT = "$ "
+COUNTS_VARY = "<!-- counts vary -->"  # before a block
 END = "end-of-command-0f2b"
 KINDS = {
     "uuid": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "hexadecimal": r"\b[0-9a-f]{32}(?:[0-9a-f]{32})?\b",
     "mac": r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b",
-    "time": r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?Z?",
+    "time": r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+]\d{4})?",
     "address": r"\b(?:10\.20\.0|172\.24\.4)\.\d+\b",
     "version": r"\b\d+\.\d+\.\d+\b",
     "fraction": r"\b\d+\.\d+\b",
     "measure": r"\b\d+ ?(?:s|ms|seconds|MiB|KiB|bytes)\b",
 }
-_VARIES = re.compile(
-    "|".join(
-        [
-            *(f"(?P<{kind}>{pattern})" for kind, pattern in KINDS.items()),
-            r"(?P<dots>\.\.\.)",
-            r"(?P<gap>[\s+-]{2,}|\s)",
-        ]
-    )
-)
+
+
+def varies(counts_vary: bool) -> re.Pattern[str]:
+    """Finds in a line what differs from run to run; gaps and rules are as wide as what is in the table."""
+    kinds = KINDS | ({"count": COUNT} if counts_vary else {})
+    parts = [f"(?P<{kind}>{pattern})" for kind, pattern in kinds.items()]
+    return re.compile("|".join([*parts, r"(?P<dots>\.\.\.)", r"(?P<gap>[\s+-]{2,}|\s)"]))
 
 
 @dataclass
@@ -48,44 +48,51 @@ class Step:
     number: int  # of its line
     command: str
     shown: list[str] = field(default_factory=list)
+    counts_vary: bool = False  # whole numbers are compared by kind as well
 
 
 def steps_of(text: str) -> list[Step]:
     """The steps of a chapter."""
     steps: list[Step] = []
-    inside = continued = False
+    inside = continued = counts_vary = False
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("```"):
+            counts_vary = counts_vary and not inside
             inside = line == "```console"
+        elif line == COUNTS_VARY:
+            counts_vary = True
         elif inside and continued:
             steps[-1].command += f"\n{line}"
             continued = line.endswith("\\")
         elif inside and line.startswith(PROMPT):
-            steps.append(Step(number, line.removeprefix(PROMPT)))
+            steps.append(Step(number, line.removeprefix(PROMPT), counts_vary=counts_vary))
             continued = line.endswith("\\")
         elif inside:
             steps[-1].shown.append(line)
     return steps
 
 
-def pattern(line: str) -> str:
+def pattern(line: str, counts_vary: bool) -> str:
     """The pattern of lines that are like this one."""
     result, end = "", 0
-    for found in _VARIES.finditer(line):
+    for found in varies(counts_vary).finditer(line):
         kind = found.lastgroup or ""
         result += re.escape(line[end : found.start()])
-        result += {"dots": ".*", "gap": r"[\s+-]+"}.get(kind) or KINDS[kind]
+        result += {"dots": ".*", "gap": r"[\s+-]+", "count": COUNT}.get(kind) or KINDS[kind]
         end = found.end()
     return result + re.escape(line[end:]) + r"\s*"
 
 
-def is_like(shown: list[str], came: list[str]) -> bool:
+def is_like(shown: list[str], came: list[str], counts_vary: bool) -> bool:
     """Whether all lines came, in order, and no others but for those that `...` stands for."""
     if not shown:
         return not came
-    if shown[0] == "...":
-        return any(is_like(shown[1:], came[start:]) for start in range(len(came) + 1))
-    return bool(came) and re.fullmatch(pattern(shown[0]), came[0]) is not None and is_like(shown[1:], came[1:])
+    first, rest = shown[0], shown[1:]
+    if first == "...":
+        return any(is_like(rest, came[start:], counts_vary) for start in range(len(came) + 1))
+    if not came or not re.fullmatch(pattern(first, counts_vary), came[0]):
+        return False
+    return is_like(rest, came[1:], counts_vary)
 
 
 class Shell:
@@ -137,7 +144,7 @@ def run(path: Path, folder: Path, *, is_update: bool = False) -> list[str]:
             f"{time.monotonic() - began:6.1f} s  {path.name}:{step.number}: {step.command.splitlines()[0][:90]}",
             flush=True,
         )
-        if not is_like(step.shown, came):
+        if not is_like(step.shown, came, step.counts_vary):
             changes.append((step, came))
             differences.append("\n  ".join([f"{path.name}:{step.number}: $ {step.command}", "came:", *came]))
             if not is_update:
