@@ -11,9 +11,7 @@ from openstack.connection import Connection
 from renderings import Renderings
 
 from conftest import keys
-from helpers import TEMPLATES, Application, Stack, init_of, post, until
-
-SIDE = 1200  # pixels, of images that take a worker long enough to be interrupted
+from helpers import SLOW, TEMPLATES, Application, Stack, init_of, post, until
 
 
 def scaled(stack: Stack, webhook: str, size: int, renderings: Renderings) -> bool:
@@ -33,7 +31,7 @@ def test_a_worker_that_is_scaled_in_finishes_its_images(
     until("three workers", lambda: scaled(tiers, "scale_out", 3, renderings), pause=5)
     until("three at work", lambda: len(application.status()["workers"]) >= 3)
     workers = renderings.follow()
-    uuids |= application.create(1000, SIDE)
+    uuids |= application.create(300, *SLOW)
     until("all at work", lambda: all(renderings.of(worker)[0] for worker in workers))
     until("one worker", lambda: scaled(tiers, "scale_in", 1, renderings), pause=5)
     left = {server.id for server in tiers.servers("worker")}
@@ -42,7 +40,7 @@ def test_a_worker_that_is_scaled_in_finishes_its_images(
     for worker in gone:
         begun, finished = renderings.of(worker)
         assert set(begun) == set(finished)
-    until("1300 images", lambda: application.has_done(uuids))
+    until("600 images", lambda: application.has_done(uuids))
     application.audit()
     count = renderings.all()
     assert [uuid for uuid in uuids if count[uuid] != 1] == []
@@ -56,7 +54,7 @@ def test_one_that_does_not_answer_is_deleted_by_hand_and_the_stack_goes_on(
     record_property: Callable[[str, object], None],
 ) -> None:
     until("two workers", lambda: scaled(tiers, "scale_out", 2, renderings), pause=5)
-    uuids = application.create(600, SIDE)
+    uuids = application.create(300, *SLOW)
     workers = renderings.follow()
     until("both at work", lambda: all(renderings.of(worker)[0] for worker in workers))
     oldest = min(workers, key=lambda server: server.created_at)  # the one that a scale-in takes
@@ -77,7 +75,7 @@ def test_one_that_does_not_answer_is_deleted_by_hand_and_the_stack_goes_on(
     user.compute.wait_for_delete(oldest, wait=300)
     assert tiers.settle().endswith("COMPLETE")
     assert len(tiers.servers("worker")) == 1
-    until("600 images", lambda: application.has_done(uuids))
+    until("300 images", lambda: application.has_done(uuids))
     application.audit()
     record_property("begun twice", twice(renderings, uuids))
 
@@ -90,11 +88,11 @@ def test_without_draining_nothing_is_lost_but_some_are_rendered_twice(
 ) -> None:
     tiers.update(TEMPLATES / "tiers.yaml", **keys(), drain=False, worker_count=2)
     until("two workers", lambda: scaled(tiers, "scale_out", 2, renderings), pause=5)
-    uuids = application.create(1000, SIDE)
+    uuids = application.create(300, *SLOW)
     workers = renderings.follow()
     until("both at work", lambda: all(renderings.of(worker)[0] for worker in workers))
     until("one worker", lambda: scaled(tiers, "scale_in", 1, renderings), pause=5)
-    until("1000 images", lambda: application.has_done(uuids))
+    until("300 images", lambda: application.has_done(uuids))
     application.audit()
     begun_twice = twice(renderings, uuids)
     assert begun_twice

@@ -12,10 +12,9 @@ from chart import Panel, draw
 from renderings import Renderings
 
 from conftest import keys
-from helpers import CHECKOUT, TEMPLATES, Application, Stack, until
+from helpers import CHECKOUT, SLOW, TEMPLATES, Application, Stack, until
 
 TASKS = 2000
-SIDE = 1200  # pixels, of their images: one worker has enough to do until there are others
 CHART = CHECKOUT / "docs/images/autoscaling.svg"
 WINDOW = 15  # seconds over which images a second are counted
 
@@ -47,7 +46,7 @@ def test_the_queue_brings_workers_and_takes_them_back(
 
     sample()
     mark(f"{TASKS} tasks")
-    uuids = application.create(TASKS, SIDE)
+    uuids = application.create(TASKS, *SLOW)
     until("two workers", lambda: sample().workers == 2, pause=3)
     mark("2 workers")
     until("three workers", lambda: sample().workers == 3, pause=3)
