@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -38,16 +39,21 @@ def tiers(user: Connection) -> Iterator[Stack]:
     stack = Stack(user, kept or f"oat-{uuid4().hex[:6]}")
     try:
         if not stack.get():
-            stack.create(TEMPLATES / "tiers.yaml", **keys())
+            stack.create(TEMPLATES / "tiers.yaml", **parameters())
         yield stack
     finally:
         if not kept and stack.get():
             stack.delete()
 
 
-def keys() -> dict[str, str]:
-    """What the servers need to keep objects in Swift."""
+def parameters() -> dict[str, Any]:
+    """What the servers need to keep objects in Swift; and the gallery without the token, for Prometheus.
+
+    public_reading could not come later here: with it the tracker's server is replaced, and libvirt's LXC driver
+    cannot detach the old server from its port.
+    """
     return {
+        "public_reading": True,
         "s3_endpoint": os.environ["AWS_ENDPOINT_URL"],
         "s3_access_key": os.environ["AWS_ACCESS_KEY_ID"],
         "s3_secret_key": os.environ["AWS_SECRET_ACCESS_KEY"],

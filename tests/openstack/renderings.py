@@ -59,3 +59,8 @@ class Renderings:
                 if (found := _LINE.search(line)) and found[1] == "processing task":
                     count[found[2]] += 1
         return count
+
+    def begun_again(self, uuids: set[str]) -> int:
+        """How often a worker began what another one had begun already."""
+        count = self.all()
+        return sum(count[uuid] - 1 for uuid in uuids if count[uuid])

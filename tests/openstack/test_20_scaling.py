@@ -10,8 +10,7 @@ from pathlib import Path
 from openstack.connection import Connection
 from renderings import Renderings
 
-from conftest import keys
-from helpers import SLOW, TEMPLATES, Application, Stack, init_of, post, until
+from helpers import SLOW, Application, Stack, init_of, post, until
 
 
 def scaled(stack: Stack, webhook: str, size: int, renderings: Renderings) -> bool:
@@ -77,32 +76,7 @@ def test_one_that_does_not_answer_is_deleted_by_hand_and_the_stack_goes_on(
     assert len(tiers.servers("worker")) == 1
     until("300 images", lambda: application.has_done(uuids))
     application.audit()
-    record_property("begun twice", twice(renderings, uuids))
-
-
-def test_without_draining_nothing_is_lost_but_some_are_rendered_twice(
-    tiers: Stack,
-    application: Application,
-    renderings: Renderings,
-    record_property: Callable[[str, object], None],
-) -> None:
-    tiers.update(TEMPLATES / "tiers.yaml", **keys(), drain=False, worker_count=2)
-    until("two workers", lambda: scaled(tiers, "scale_out", 2, renderings), pause=5)
-    uuids = application.create(300, *SLOW)
-    workers = renderings.follow()
-    until("both at work", lambda: all(renderings.of(worker)[0] for worker in workers))
-    until("one worker", lambda: scaled(tiers, "scale_in", 1, renderings), pause=5)
-    until("300 images", lambda: application.has_done(uuids))
-    application.audit()
-    begun_twice = twice(renderings, uuids)
-    assert begun_twice
-    record_property("begun twice", begun_twice)
-
-
-def twice(renderings: Renderings, uuids: set[str]) -> int:
-    """How often a worker began what another one had begun already."""
-    count = renderings.all()
-    return sum(count[uuid] - 1 for uuid in uuids if count[uuid])
+    record_property("begun twice", renderings.begun_again(uuids))
 
 
 def processes_of(init: int) -> list[int]:

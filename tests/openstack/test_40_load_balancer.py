@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 
-from conftest import keys
+from conftest import parameters
 from helpers import TEMPLATES, Application, Stack, inside, until
 
 
@@ -17,7 +17,7 @@ def connections(stack: Stack, role: str) -> int:
 
 def test_both_galleries_answer(tiers: Stack, application: Application) -> None:
     before = application.gallery
-    tiers.update(TEMPLATES / "tiers.yaml", TEMPLATES / "load-balancer.env", **keys(), worker_count=1)
+    tiers.update(TEMPLATES / "tiers.yaml", TEMPLATES / "load-balancer.env", **parameters(), worker_count=1)
     assert tiers.outputs()["gallery"] == before
 
     def answers() -> bool:
@@ -39,6 +39,6 @@ def test_both_galleries_answer(tiers: Stack, application: Application) -> None:
     until("20 images", lambda: application.has_done(uuids))
     application.audit()
 
-    tiers.update(TEMPLATES / "tiers.yaml", **keys(), worker_count=1)  # and one gallery again
+    tiers.update(TEMPLATES / "tiers.yaml", **parameters(), worker_count=1)  # and one gallery again
     until("the gallery", answers)
     assert not tiers.servers("gallery")

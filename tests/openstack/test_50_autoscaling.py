@@ -11,7 +11,7 @@ from typing import NamedTuple
 from chart import Panel, draw
 from renderings import Renderings
 
-from conftest import keys
+from conftest import parameters
 from helpers import CHECKOUT, SLOW, TEMPLATES, Application, Stack, until
 
 TASKS = 2000
@@ -31,7 +31,7 @@ class Sample(NamedTuple):
 def test_the_queue_brings_workers_and_takes_them_back(
     tiers: Stack, application: Application, renderings: Renderings
 ) -> None:
-    tiers.update(TEMPLATES / "tiers.yaml", TEMPLATES / "autoscaling.env", **keys(), worker_count=1)
+    tiers.update(TEMPLATES / "tiers.yaml", TEMPLATES / "autoscaling.env", **parameters(), worker_count=1)
     until("the gallery", lambda: application.command("status").returncode == 0)
     until("one worker", lambda: len(renderings.follow()) == 1 and tiers.settle())
     began, samples, marks = time.monotonic(), [], []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from chapters import run
 from openstack.connection import Connection
 
-from chapters import run
 from helpers import CHECKOUT
 
 
