@@ -41,7 +41,7 @@ def test_a_server_deleted_behind_its_back_is_made_again(
     until("it at work", lambda: renderings.of(server)[0])
     user.compute.delete_server(
         server
-    )  # which sends no signal: what a scale-in would do too, without the deployment
+    )  # it hears no signal, as in a scale-in without the deployment
     user.compute.wait_for_delete(server)
     tiers.settle()
     tiers.check()
