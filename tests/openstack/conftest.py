@@ -54,6 +54,7 @@ def parameters() -> dict[str, Any]:
     """
     return {
         "public_reading": True,
+        "ready_within": 1200,  # seconds; a machine that does much else boots slowly
         "s3_endpoint": os.environ["AWS_ENDPOINT_URL"],
         "s3_access_key": os.environ["AWS_ACCESS_KEY_ID"],
         "s3_secret_key": os.environ["AWS_SECRET_ACCESS_KEY"],

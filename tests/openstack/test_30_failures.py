@@ -39,9 +39,7 @@ def test_a_server_deleted_behind_its_back_is_made_again(
     uuids = application.create(100, *SLOW)
     server = renderings.follow()[0]
     until("it at work", lambda: renderings.of(server)[0])
-    user.compute.delete_server(
-        server
-    )  # it hears no signal, as in a scale-in without the deployment
+    user.compute.delete_server(server)  # it hears no signal, as in a scale-in without the deployment
     user.compute.wait_for_delete(server)
     tiers.settle()
     tiers.check()
