@@ -29,11 +29,13 @@ def test_a_round_does_not_count_as_a_redelivery(in_session):
 def test_what_is_killed_in_the_middle_of_a_batch_has_done_nothing(in_session):
     """The first have been published and acknowledged by then, in a transaction that is not committed."""
 
-    def killed(_):
-        yield from [RESULTS, None, TASKS, RESULTS]
-        raise unit.KilledError
-
     def session(broker):
+        def killed(_):
+            yield from [RESULTS, None, TASKS, RESULTS]
+            broker._connection.connection.flush()
+            broker.size(TASKS)  # RabbitMQ has read what was sent before that
+            raise unit.KilledError
+
         broker.publish_all(TASKS, unit.BODIES)
         try:
             sift(broker, TASKS, killed)
