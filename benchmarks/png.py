@@ -80,7 +80,7 @@ def report(tasks: list[Task], rounds: int) -> None:
         table.add_column(heading, justify="right" if heading in {"ms", "KiB"} else "left", no_wrap=True)
     for name, (run, inputs, same) in variants.items():
         milliseconds = f"{1000 * statistics.median(seconds[name][1:]):.2f}"
-        sizes = [len(out) for each in inputs if isinstance(out := run(each), bytes) and len(out) > 32]
+        sizes = [len(out) for each in inputs if isinstance(out := run(each), bytes | bytearray)]
         table.add_row(name, milliseconds, f"{statistics.mean(sizes) / 1024:.1f}" if sizes else "", same)
     console.print(table)
 
