@@ -10,7 +10,7 @@ import pytest
 
 from helpers.missing import require
 from helpers.system import System
-from helpers.waiting import TIMEOUT, wait_until
+from helpers.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ def tmux(tmp_path):
         def call(*command):
             done = subprocess.run(
                 command, env=system.environment, cwd=tmp_path, capture_output=True, text=True, check=False,
-                stdin=subprocess.DEVNULL, timeout=TIMEOUT,
+                stdin=subprocess.DEVNULL, timeout=60,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
             return done.stdout
@@ -52,9 +52,9 @@ def test_all_services_run_in_one_session(tmux, layout):
         assert [pane.split()[0] for pane in panes] == ["worker", "tracker", "producer", "web"]
     wait_until(lambda: len(list(system.images.glob("*.png"))) > 1, "two images")
 
-    def on_a_screen(text):
-        return any(text in call("tmux", "capture-pane", "-p", "-t", pane.split()[-1]) for pane in panes)
+    def screens():
+        return "".join(call("tmux", "capture-pane", "-p", "-t", pane.split()[-1]) for pane in panes)
 
-    wait_until(lambda: on_a_screen("http://127.0.0.1:"), "the address of the gallery")
+    wait_until(lambda: "http://127.0.0.1:" in screens(), "the gallery")
     assert "tmux attach" in call("provision/oat-windows", layout), "a second time it is the same session"
     assert len(call("tmux", "list-panes", "-s", "-t", "oat").splitlines()) == 4
