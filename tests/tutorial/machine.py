@@ -31,6 +31,7 @@ mount -t tmpfs -o mode=755 none /home
 for each in "$folder"/home/*; do
   [ ! -d "$each" ] || {{ mkdir "/home/${{each##*/}}"; mount --rbind "$each" "/home/${{each##*/}}"; }}
 done
+[ ! -d /run/netns ] || mount -t tmpfs none /run/netns
 mkdir -p {CHECKOUT} {HOME}/.cache
 [ ! -d "$cache" ] || cp -r "$cache" {HOME}/.cache/oat
 mount --bind "$folder/checkout" {CHECKOUT}
