@@ -4,6 +4,7 @@ All on hosts of their own, which are network namespaces: `make test-cluster`, as
 the same ones for the same `CHAOS_SEED`.
 """
 
+import json
 import os
 import random
 import subprocess
