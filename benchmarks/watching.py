@@ -4,8 +4,10 @@
 
 Everything runs on this machine, on the embedded default or on what OAT_BROKER_URL and OAT_DATABASE_URL say. Each
 round renders the same images alone and with the two event streams of one open page, in alternating order. What
-counts is the processor time of an image in worker, tracker and gallery together: other processes that use the
-processors change it less than the images/s. A browser runs on another machine, as a rule, and is left out.
+counts is the processor time of the gallery and of a worker's reports, as a part of what this machine has: other
+processes hardly change it, and where all processors are busy it is taken from the images. Images/s are shown
+beside it; on a machine that does something else as well they are no measurement. A browser, on another machine as
+a rule, is left out.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from uuid import uuid4
 
 import uvloop
 import web
+from usage import CORES
 
 from helpers.slow_tasks import disc
 from helpers.system import System
@@ -26,7 +29,7 @@ from oat.messaging import Delivery
 from oat.messaging.broker import Broker
 from oat.services.in_flight import InFlight
 from oat.services.prefetch import MAX_PREFETCH
-from oat.services.reporter import PROBE_INTERVAL, Reporter
+from oat.services.reporter import PROBE_INTERVAL, REPORT_INTERVAL, Reporter
 from oat.settings import Settings
 
 STREAMS = ("/v1/events", "/v1/progress")
@@ -35,13 +38,11 @@ STREAMS = ("/v1/events", "/v1/progress")
 REPEAT = 200
 """Reports that are timed."""
 
-PARTS = ("worker", "tracker", "oat web")
 
+def report_time(broker_url):
+    """Return the seconds of processor time of a report that the broker returns to a worker.
 
-def unwatched(broker_url):
-    """Return the share of a processor that it takes a worker to ask whether anybody watches.
-
-    With as many tasks in flight as one render thread has at most, and the reply of the broker.
+    With as many tasks in flight as one render thread has at most.
     """
     broker = Broker(Settings(**({"broker_url": broker_url} if broker_url else {})), threading.Event())
     in_flight = InFlight(1)
@@ -60,40 +61,25 @@ def unwatched(broker_url):
             seconds.append(time.thread_time() - started)
 
     broker.serve(session)
-    return statistics.median(seconds) / PROBE_INTERVAL
-
-
-def cost(measured):
-    """Return the milliseconds of processor time of an image, in all parts together."""
-    return sum(measured.cores[part] for part in PARTS) / measured.rate * 1000
+    return statistics.median(seconds)
 
 
 def compare(pipeline, rounds, tasks):
-    """Measure alone and watched in turn, and print the table."""
-    pairs = []
+    """Measure alone and watched in turn; print both, and return the cores that watching takes the gallery."""
+    extra, rates = [], []
     for number in range(rounds):
         pair = {}
         for watched in (False, True)[:: -1 if number % 2 else 1]:
             work = lambda: pipeline.measure(tasks)  # noqa: E731 (it is called in both ways)
             pair[watched] = uvloop.run(web.Clients(pipeline.url, STREAMS, 0).during(work)) if watched else work()
-        pairs.append(pair)
-        print(
-            f"round {number}: alone {pair[False].rate:6.1f} images/s, {cost(pair[False]):6.3f} ms each;"
-            f"  watched {pair[True].rate:6.1f} images/s, {cost(pair[True]):6.3f} ms each"
-        )
-        print(
-            "        cores",
-            {part: [round(pair[w].cores[part], 3) for w in (False, True)] for part in pair[True].cores},
-        )
-    costs = [cost(pair[True]) / cost(pair[False]) - 1 for pair in pairs]
-    rates = [pair[True].rate / pair[False].rate - 1 for pair in pairs]
-    print(f"processor time of an image, watched / alone: {statistics.median(costs):+.2%}  {fmt(costs)}")
-    print(f"images/s, watched / alone: {statistics.median(rates):+.2%}  {fmt(rates)}")
-
-
-def fmt(ratios):
-    """Return ratios as text."""
-    return " ".join(f"{ratio:+.1%}" for ratio in ratios)
+        extra.append(pair[True].cores["oat web"] - pair[False].cores["oat web"])
+        rates.append(pair[True].rate / pair[False].rate)
+        for watched, measured in pair.items():
+            cores = {name: round(used, 3) for name, used in measured.cores.items()}
+            print(f"{'watched' if watched else 'alone':8}{measured.rate:6.1f} images/s; cores {cores}")
+    print(f"images/s, watched / alone: {statistics.median(rates):.3f}   {[round(rate, 3) for rate in rates]}")
+    print(f"gallery: {statistics.median(extra):+.4f} cores   {[round(cores, 4) for cores in extra]}")
+    return statistics.median(extra)
 
 
 def main():
@@ -105,14 +91,17 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         urls = os.environ.get("OAT_BROKER_URL"), os.environ.get("OAT_DATABASE_URL")
         broker_url = urls[0] or f"filesystem://{folder}/broker"
-        print(f"nobody looks: {unwatched(broker_url):.4%} of a processor for each worker")
+        report = report_time(broker_url)
         with System(Path(folder), *urls, OAT_READ_RATE="1000000/minute") as system:
             url = system.gallery()
             system.start("oat-worker")
             system.start("oat-tracker")
             pipeline = web.Pipeline(system, url)
             pipeline.measure(300)
-            compare(pipeline, options.rounds, options.tasks)
+            gallery = compare(pipeline, options.rounds, options.tasks)
+    print(f"nobody looks: {report / PROBE_INTERVAL / CORES:.3%} of this machine's {CORES} cores, for each worker")
+    worker = report / REPORT_INTERVAL / CORES
+    print(f"somebody does: {gallery / CORES + worker:.2%}, of which the gallery {gallery / CORES:.2%}")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,10 @@ def test_all_services_run_in_one_session(tmux, layout):
     else:
         assert [pane.split()[0] for pane in panes] == ["worker", "tracker", "producer", "web"]
     wait_until(lambda: len(list(system.images.glob("*.png"))) > 1, "two images")
-    screens = [call("tmux", "capture-pane", "-p", "-t", pane.split()[-1]) for pane in panes]
-    assert any("http://127.0.0.1:" in screen for screen in screens)
+
+    def screens():
+        return "".join(call("tmux", "capture-pane", "-p", "-t", pane.split()[-1]) for pane in panes)
+
+    wait_until(lambda: "http://127.0.0.1:" in screens(), "the gallery")
     assert "tmux attach" in call("provision/oat-windows", layout), "a second time it is the same session"
     assert len(call("tmux", "list-panes", "-s", "-t", "oat").splitlines()) == 4

@@ -15,7 +15,7 @@ BENCHMARKS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
 
 SCRIPTS = sorted(
     {*re.findall(r"\.venv/bin/python (\S+\.py)", (ROOT / "Makefile").read_text())}
-    | {f"benchmarks/{name}.py" for name in ("steps", "web")}
+    | {f"benchmarks/{name}.py" for name in ("steps", "watching", "web")}
 )
 
 
