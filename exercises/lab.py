@@ -24,7 +24,7 @@ from helpers.waiting import wait_until
 TIMEOUT = 90.0
 """Seconds until a condition has to be true that is true at once on a machine with nothing else to do."""
 
-GRACE = 5.0
+GRACE = 10.0
 """Seconds to wait for what a half mended tree never does."""
 
 NO_NET = {"OAT_LEASE": "86400", "OAT_RESEND_AFTER": "86400"}
