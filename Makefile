@@ -4,6 +4,12 @@ RELEASE ?= trixie
 
 -include cloud/targets.mk
 
+ifdef OFFLINE
+export OFFLINE
+export PIP_NO_INDEX = 1
+export PIP_FIND_LINKS = $(OFFLINE)/wheels
+endif
+
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -26,8 +32,15 @@ test-container: .venv/develop ## build the container image and run the services 
 	@tests/install-servers
 	@tests/deploy/container/run
 
+test-tutorial: .venv/develop ## run all chapters of the tutorial, those on machines and clusters too (root; a quarter of an hour)
+	@tests/install-servers
+	.venv/bin/python -m pytest -m "" tests/tutorial
+
 test-debian: ## run the two commands on a bare Debian, RELEASE=trixie, as a user and as root (Debian, root; half an hour)
 	@tests/deploy/release/run $(RELEASE)
+
+test-offline: ## prove that the folder of make offline is enough, where there is no network (root; twenty minutes)
+	@tests/deploy/offline/run
 
 test-cluster: .venv/develop ## kill and cut off nodes of a RabbitMQ cluster under load (root; five minutes)
 	@tests/install-servers
@@ -44,6 +57,22 @@ soak: .venv/develop ## a random fault every few seconds while tasks come all the
 mutants: .venv/develop ## plant a fault for each rule into a copy of the sources; a test must catch it (a quarter of an hour)
 	@tests/install-servers
 	.venv/bin/python tests/mutants/run.py
+
+exercise: .venv/develop ## break src/ in one place, to be mended: N=1 to 12; N=0 puts all back; without N, list all
+	@.venv/bin/python exercises/run.py exercise $(N)
+
+hint: .venv/develop ## say where to look in the exercise
+	@.venv/bin/python exercises/run.py hint
+
+check: .venv/develop ## show the harm of the exercise on real processes, or that it is mended (seconds)
+	@.venv/bin/python exercises/run.py check
+
+solve: .venv/develop ## put in the solution of the exercise, and say why it is right
+	@.venv/bin/python exercises/run.py solve
+
+test-exercises: .venv/develop ## see each exercise fail by its own harm and pass when mended; ROUNDS=10 (two minutes a round)
+	@tests/install-servers
+	EXERCISE_ROUNDS=$(or $(ROUNDS),1) .venv/bin/python -m pytest -m "" -n 3 --dist worksteal tests/system/test_exercises.py
 
 lint: .venv/develop ## format, rules, types, import directions, sizes, and what the documentation says (half a minute)
 	.venv/bin/ruff format --check .
@@ -70,6 +99,14 @@ bench-load: .venv/bench ## measure the pipeline, side by side with Celery and dr
 	@tests/install-servers
 	.venv/bin/python benchmarks/load.py
 
+bench-compare: .venv/develop ## measure an older commit beside this one, COMMIT=v1.1.0 (five minutes)
+	@tests/install-servers
+	.venv/bin/python benchmarks/compare.py --commit $(or $(COMMIT),$(error COMMIT=… is missing))
+
+bench-scale: .venv/develop ## measure what broker, tracker and database carry, with workers that sleep (five minutes)
+	@tests/install-servers
+	.venv/bin/python benchmarks/scale.py
+
 bench-store: .venv/develop ## measure what an object store costs, side by side with a directory (a minute)
 	.venv/bin/python benchmarks/store.py
 
@@ -80,9 +117,19 @@ simulation: .venv/develop ## measure what an image costs, predict the speed of 1
 	@tests/install-servers
 	.venv/bin/python benchmarks/simulation.py
 
+tutorial: .venv/develop ## run the tutorial's chapters, and write what they show anew; CHAPTER=3 (minutes)
+	@tests/install-servers
+	@PYTHONPATH=tests .venv/bin/python -m tutorial.update $(CHAPTER)
+
 screenshot: .venv/develop ## make the picture of the gallery in the README (half a minute)
 	@tests/install-servers
 	@.venv/bin/python docs/images/gallery.py
+
+offline: ## fill FOLDER=build/offline with all that make run and make test need where there is no network (minutes)
+	@PYTHON=$(PYTHON) .ci/offline $(or $(FOLDER),build/offline)
+
+windows: .venv/run ## show the services in a tmux session, all at once for a projector; LAYOUT=windows, one each
+	@provision/oat-windows $(or $(LAYOUT),tiled)
 
 lock: .venv/develop ## pin the newest versions of all dependencies (half a minute)
 	.venv/bin/uv pip compile -U -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
@@ -100,4 +147,4 @@ clean: ## remove what the other targets made
 
 FORCE:
 
-.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean
+.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian test-offline offline windows lint docs docs-serve bench bench-kernel bench-load bench-compare bench-scale bench-store bench-durability simulation screenshot lock clean exercise hint check solve test-exercises test-tutorial tutorial

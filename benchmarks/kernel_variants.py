@@ -14,7 +14,7 @@ from numba import njit
 import oat.rendering.kernel
 from oat.messages import Task
 from oat.rendering import machine_code
-from oat.rendering.escape_time import Kernel, block_for, callable_at
+from oat.rendering.escape_time import KERNEL_ARGUMENTS, Kernel, block_for
 from oat.rendering.machine_code import cpu_features
 from oat.rendering.palette import PALETTE_SIZE
 
@@ -104,4 +104,4 @@ def without_periodicity_check() -> Kernel:
         module = types.ModuleType("kernel_without_periodicity_check")
         exec(compile(source, file, "exec"), module.__dict__)
         block = block_for(cpu_features())
-        return callable_at(machine_code.load("no-periodicity", [file], lambda: module.llvm_code(*block)))
+        return machine_code.load("no-periodicity", [file], lambda: module.llvm_code(*block), KERNEL_ARGUMENTS)

@@ -10,7 +10,6 @@ import hashlib
 import os
 import random
 import re
-import shutil
 import statistics
 import subprocess
 import tempfile
@@ -20,34 +19,19 @@ from itertools import pairwise
 from operator import truediv
 from pathlib import Path
 
-import psutil
 from bench import BIN, ENOUGH_TASKS, TINY, Bench, Measured
+from folders import benchmark_folder
+from lone import latencies as lone_latencies
 from rich.console import Console
 from rich.table import Table
 from steps import STEPS
 from usage import CORES
+from versions import this_version
 
 from oat.rendering.png import render_png
 from oat.services import Ranges, random_task
 
-MEMORY_FOLDER, MIN_FREE = Path("/dev/shm"), 8 * 2**30
-"""A folder in memory, on Linux, and the bytes that have to be free there: twice what is written."""
-
 console = Console()
-
-
-def benchmark_folder() -> Path:
-    """Return the folder for all files: in memory if enough is free and `TMPDIR` is not set, else the usual one.
-
-    How long a disk takes for a new file says nothing about the pipeline: it varies, on ext4 without a journal from
-    15 microseconds to 200 or 500 after thousands of files have been deleted.
-    """
-    enough = (
-        psutil.virtual_memory().available > MIN_FREE
-        and MEMORY_FOLDER.is_dir()
-        and shutil.disk_usage(MEMORY_FOLDER).free > MIN_FREE
-    )
-    return MEMORY_FOLDER if enough and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
 
 
 def bare(count: int, seed: int) -> float:
@@ -150,6 +134,26 @@ def latencies(bench: Bench, seconds: float) -> None:
     console.print(table)
 
 
+def lone_tasks(bench: Bench, count: int) -> None:
+    """Print how long lone tasks take on an idle system, beside their rendering."""
+    table = Table(title=f"{count} lone tasks on an idle system: from the request to `done`, beside the rendering")
+    for heading in ("", "p50, ms", "p95, ms"):
+        table.add_column(heading, justify="right" if heading else "left")
+    version = this_version()
+    for name, embedded in (("RabbitMQ and MariaDB", False), ("embedded", True)):
+        settings = bench.settings()
+        folder = settings.log_file.parent
+        servers = {
+            "OAT_BROKER_URL": settings.broker_url,
+            "OAT_DATABASE_URL": settings.database_url,
+            "OAT_TARGET": str(settings.target),
+        }
+        environment = version.environment(XDG_DATA_HOME=str(folder), **({} if embedded else servers))
+        cuts = statistics.quantiles(lone_latencies(version.command, environment, folder, count), n=20)
+        table.add_row(name, f"{cuts[9]:.1f}", f"{cuts[18]:.1f}")
+    console.print(table)
+
+
 def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -170,6 +174,7 @@ def main() -> None:
             usual(bench, options.images, options.rounds)
             backlogs(bench, options.many)
             latencies(bench, 20)
+            lone_tasks(bench, 100)
         finally:
             bench.close()
 

@@ -17,7 +17,7 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from oat.messages import parse_task
 from oat.records import Status
 from oat.records.schema import fractals
-from oat.rendering.escape_time import warm_up
+from oat.rendering import warm_up
 from oat.rendering.png import render_png
 from oat.settings import Settings
 from oat.storage.store import Store

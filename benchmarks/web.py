@@ -79,7 +79,8 @@ class RequestClient(asyncio.Protocol):
 class Clients:
     """Open event streams, and requests at a constant rate."""
 
-    def __init__(self, url):
+    def __init__(self, url, streams=("/v1/events",) * STREAMS, rate=REQUEST_RATE):
+        self.streams, self.rate = streams, rate
         self.host, port = url.removeprefix("http://").split(":")
         self.port = int(port)
         self.events = 0
@@ -92,20 +93,21 @@ class Clients:
 
     async def during(self, work):
         """Keep streams and requests going while `work` runs in a thread, and return its result."""
-        streams = [(await self.connect("/v1/events", StreamClient))[1] for _ in range(STREAMS)]
+        streams = [(await self.connect(path, StreamClient))[1] for path in self.streams]
         while not all(stream.events for stream in streams):  # all streams are open
             await asyncio.sleep(0.05)
         job = asyncio.create_task(asyncio.to_thread(work))
         due, paths = time.monotonic(), itertools.cycle(PATHS)
-        while not job.done():
+        while self.rate and not job.done():
             await self.connect(next(paths), lambda request: RequestClient(request, self.latencies))
-            due += 1 / REQUEST_RATE
+            due += 1 / self.rate
             await asyncio.sleep(max(0, due - time.monotonic()))
+        result = await job
         for stream in streams:
             assert not stream.transport.is_closing(), "a stream ended"
             self.events += stream.events
             stream.transport.close()
-        return await job
+        return result
 
 
 class Measured(NamedTuple):

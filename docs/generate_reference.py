@@ -10,6 +10,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
@@ -24,7 +25,7 @@ from pydantic_settings import BaseSettings
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from oat.commands import cli
-from oat.messages import Result, Task
+from oat.messages import ProgressReport, Result, Task
 from oat.records import Fractal, schema
 from oat.services import ADVICE, Statistics, metrics
 from oat.settings import Limits, Settings, data_folder
@@ -108,15 +109,19 @@ def _limits(part: dict[str, Any]) -> str:
         words = [", ".join(code(each) for each in part["enum"])]
     if words == ["array"]:
         words = [f"list of {_limits(part['items'])}"]
+    if "propertyNames" in part:
+        words = [f"{_limits(part['propertyNames'])}: {_limits(part['additionalProperties'])}"]
     signs = {"minimum": "≥", "maximum": "≤", "exclusiveMinimum": ">", "exclusiveMaximum": "<"}
     words += [f"{sign} {part[key]:,.0f}" for key, sign in signs.items() if key in part]
     words += [f"{part[key]:,} characters at {end}" for key, end in (("minLength", "least"), ("maxLength", "most"))
               if key in part]  # fmt: skip
+    words += [f"{part[key]:,} at most" for key in ("maxItems", "maxProperties") if key in part]
     words += [f"matches {code(part['pattern'])}"] if "pattern" in part else []
     return ", ".join(filter(None, words))
 
 
 def _message(model: type[BaseModel]) -> str:
+    """Return the fields of a message."""
     json_schema, said = model.model_json_schema(), fields_with_docstrings(model)
     required = json_schema.get("required", ())
     return table(
@@ -126,16 +131,6 @@ def _message(model: type[BaseModel]) -> str:
             for name, part in json_schema["properties"].items()
         ),
     )
-
-
-def task() -> str:
-    """Return the fields of a task."""
-    return _message(Task)
-
-
-def result() -> str:
-    """Return the fields of a result."""
-    return _message(Result)
 
 
 def _openapi() -> dict[str, Any]:
@@ -267,9 +262,10 @@ def audit_problems() -> str:
 
 
 MAKERS: tuple[Callable[[], str], ...] = (
-    settings, task, result, operations, schemas, options, all_commands, tables, service_metrics, gallery_metrics,
-    audit_problems,
+    settings, operations, schemas, options, all_commands, tables, service_metrics, gallery_metrics, audit_problems,
 )  # fmt: skip
+
+MESSAGES = {"task": Task, "result": Result, "progress_report": ProgressReport}
 
 
 def main() -> int:
@@ -277,7 +273,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is stale")
     check = parser.parse_args().check
-    made = {each.__name__: each for each in MAKERS}
+    made: dict[str, Callable[[], str]] = {each.__name__: each for each in MAKERS}
+    made |= {name: partial(_message, model) for name, model in MESSAGES.items()}
     used, stale = set(), []
     for page in sorted(DOCS.rglob("*.md")):
         before = page.read_text()

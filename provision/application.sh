@@ -21,7 +21,7 @@ install_all() {
     pip install -q .
   '
   ln -sfn /vagrant/.venv /opt/oat
-  install -m 755 provision/oat-windows /usr/local/bin/oat-windows
+  ln -sfn /vagrant/provision/oat-windows /usr/local/bin/oat-windows
 }
 
 [ "$part" = configure ] || install_all

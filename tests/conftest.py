@@ -5,6 +5,8 @@ Tests whose server is missing are skipped with a warning; with CI=true they fail
 
 import signal
 import tempfile
+import threading
+import warnings
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,8 +17,18 @@ from helpers.clocks import library
 from helpers.missing import require
 from helpers.proxy import Proxy
 from helpers.s3 import Moto
-from helpers.servers import MariaDB, MissingError, PgBouncer, PostgreSQL, RabbitMQ, SeaweedFS
+from helpers.servers import STARTED, MariaDB, MissingError, PgBouncer, PostgreSQL, RabbitMQ, SeaweedFS
 from helpers.system import System
+from oat.records.database import Database
+
+
+@pytest.fixture
+def database(database_url):
+    """The records at the URL of the folder's own fixture `database_url`, with their tables."""
+    opened = Database(database_url, threading.Event())
+    opened.prepare()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -25,6 +37,29 @@ def default_sigint():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Start shared servers again that have ended by themselves: only one test is to fail of it."""
+    for server in list(STARTED):
+        if server.has_ended():
+            warnings.warn(server.account(), stacklevel=1)
+            server.stop()
+            server.folder.mkdir(exist_ok=True)
+            server.start()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Say with a failure which servers have ended, and why; and what the services have logged."""
+    report = yield
+    if report.failed:
+        report.sections += [("a server that has ended", each.account()) for each in STARTED if each.has_ended()]
+        folder = getattr(item, "funcargs", {}).get("tmp_path")
+        for log in sorted(folder.glob("*.log")) if folder and folder.exists() else ():
+            report.sections.append((f"the end of {log.name}", log.read_text(errors="replace")[-2000:]))
+    return report
 
 
 def _private(kind):

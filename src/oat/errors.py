@@ -7,3 +7,17 @@ class PermanentError(Exception):
 
 class SettingsError(PermanentError, ValueError):
     """A setting has an unusable value; the message names the setting and what is expected."""
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Tell whether `error`, or what it came from, is that there is no memory, for a library as well."""
+    while error is not None:
+        text = str(error)
+        if isinstance(error, MemoryError) or "map segment" in text or "llocate memory" in text:
+            return True
+        if isinstance(error, OSError) and "shared object" in text and error.errno is None:
+            return (
+                True  # llvmlite's, which does not pass on the reason; it is installed, or pip would have said so
+            )
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,6 +1,7 @@
 """The messages: a task requests one image, a result reports that it is stored or why it is not.
 
-Both are JSON objects. The body of a message is validated here, once: every `Task` and every `Result` is valid.
+A progress report says what a worker has in flight. All are JSON objects. The body of a message is validated here,
+once: every `Task`, `Result` and `ProgressReport` is valid.
 """
 
 import random
@@ -112,6 +113,29 @@ class Result(_Message):
         return self
 
 
+MAX_REPORTED = 500
+"""Tasks in flight that a progress report names at most, and results: with all of them it has some 40 KiB."""
+
+_ReportedTasks = Annotated[list[UUID], Field(max_length=MAX_REPORTED)]
+
+
+class ProgressReport(_Message):
+    """Says which tasks a worker has in flight, and which results it has published lately, to those who watch."""
+
+    worker: Annotated[_Text, Field(max_length=255)]
+    """Host name of the worker, at most 255 characters."""
+    pid: Annotated[int, Field(ge=1, lt=2**31)]
+    """Its process ID: a host may run several workers."""
+    prefetched: _ReportedTasks = []
+    """Tasks that it has taken and not begun, the oldest first."""
+    rendering: _ReportedTasks = []
+    """Tasks whose images are being rendered, or are to be stored."""
+    stored: _ReportedTasks = []
+    """Tasks whose images are stored, and whose results are to be confirmed."""
+    finished: Annotated[dict[UUID, Annotated[FiniteFloat, Field(ge=0)]], Field(max_length=MAX_REPORTED)] = {}
+    """Tasks whose results the broker has confirmed lately: seconds since then."""
+
+
 def check_limits(task: Task, limits: Limits) -> None:
     """Check that `task` is within `limits`.
 
@@ -149,6 +173,15 @@ def parse_result(body: bytes | str) -> Result:
         InvalidMessageError: it is not JSON, or a field is missing, of a wrong type or out of range.
     """
     return _parse(Result, body)
+
+
+def parse_progress_report(body: bytes | str) -> ProgressReport:
+    """Parse and validate the body of a progress report.
+
+    Raises:
+        InvalidMessageError: it is not JSON, or a field is missing, of a wrong type or out of range.
+    """
+    return _parse(ProgressReport, body)
 
 
 def _parse(model: type[_MessageT], body: bytes | str) -> _MessageT:

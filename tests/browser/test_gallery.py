@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 from urllib.parse import urlencode
 
-import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from helpers import http
+from helpers.browser import new_context
 from helpers.gallery import SMALL, mark_failed
 from helpers.system import System
 
@@ -41,10 +42,9 @@ def open_page(chromium, running, request):
     complaints, contexts = [], []
 
     def open_page(path, **options):
-        context = chromium.new_context(**options)
+        context = new_context(chromium, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
         page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("requestfailed", lambda failed: complaints.append(f"{failed.failure}: {failed.url}"))
@@ -61,8 +61,14 @@ def open_page(chromium, running, request):
     assert [each for each in complaints if not re.search(open_page.expected, each)] == []
 
 
+def violations(page):
+    """What axe finds in a page that has come to rest: a card that fades in has less contrast for a moment."""
+    page.emulate_media(reduced_motion="reduce")
+    return Axe().run(page).response["violations"]
+
+
 def create(system, **parameters):
-    answer = httpx.post(f"{system.url}/v1/fractals", json=SMALL | parameters)
+    answer = http.post(f"{system.url}/v1/fractals", json=SMALL | parameters)
     return answer.raise_for_status().json()["fractals"]
 
 
@@ -189,30 +195,30 @@ def test_retry_and_delete(open_page, running):
     page.get_by_text("Delete", exact=True).click()
     page.get_by_role("button", name="Delete for good").click()
     page.wait_for_url(re.compile("/$"))
-    assert httpx.get(f"{running.url}/v1/fractals/{uuid}").status_code == 404
+    assert http.get(f"{running.url}/v1/fractals/{uuid}").status_code == 404
 
 
 def test_the_system_page_warns_without_a_worker(chromium, tmp_path):
     with System(tmp_path) as system:
         system.url = system.gallery()
-        page = chromium.new_page()
+        page = new_context(chromium).new_page()
         page.goto(f"{system.url}/system")
         create(system, count=3)
         expect(page.locator('.tasks [data-number="queued"]')).to_have_text("3")
         expect(page.locator("#warnings")).to_contain_text("is a worker running?")
         system.start("oat-worker")
         system.start("oat-tracker")
-        expect(page.locator('.database [data-number="done"]')).to_have_text("3", timeout=20_000)
+        expect(page.locator('.database [data-number="done"]')).to_have_text("3")
         expect(page.locator("#warnings")).to_be_empty()
         expect(page.locator("#workers tbody tr")).to_have_count(1)
-        page.close()
+        page.context.close()
 
 
 def test_one_and_all_are_cancelled(chromium, tmp_path):
     with System(tmp_path) as system:
         url = system.url = system.gallery()
         first = create(system, count=3)[0]["uuid"]
-        page = chromium.new_page(reduced_motion="reduce")  # a card that fades in has less contrast for a moment
+        page = new_context(chromium).new_page()
         page.goto(f"{url}/fractals/{first}")
         page.get_by_role("button", name="Cancel").click()
         expect(page.locator(".fractal .state")).to_have_text("cancelled")
@@ -223,12 +229,12 @@ def test_one_and_all_are_cancelled(chromium, tmp_path):
         page.get_by_role("button", name="Cancel all that wait").click()
         expect(page).to_have_url(f"{url}/?status=cancelled")
         expect(page.locator(".card")).to_have_count(3)
-        assert not Axe().run(page).response["violations"]
+        assert not violations(page)
         page.goto(f"{url}/fractals/{first}")
         page.get_by_role("button", name="Send again").click()
         expect(page.locator(".fractal .state")).to_have_text("waiting to be rendered")
         assert (system.counts(), system.queued("tasks")) == ({"cancelled": 2, "waiting": 1}, 1)
-        page.close()
+        page.context.close()
 
 
 @pytest.mark.parametrize("path", ["/", "/create", "/system", "fractal"])
@@ -240,8 +246,7 @@ def test_phone_desktop_and_accessibility(open_page, running, path, scheme, viewp
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 3 * 128) == (scheme == "dark")
-    violations = Axe().run(page).response["violations"]
-    assert [v["id"] for v in violations if v["impact"] in ("serious", "critical")] == []
+    assert [v["id"] for v in violations(page) if v["impact"] in ("serious", "critical")] == []
 
 
 def test_every_page_works_without_scripts(open_page, running):

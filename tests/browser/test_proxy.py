@@ -7,6 +7,7 @@ import pytest
 import trustme
 from playwright.sync_api import expect
 
+from helpers.browser import new_context
 from helpers.missing import require
 from helpers.nginx import FORWARDED, Nginx
 from helpers.servers import MissingError
@@ -58,7 +59,7 @@ def test_everything_works_through_a_proxy(chromium, tmp_path, case):
             nginx.start()
         except MissingError as missing:
             require(str(missing))
-        context = chromium.new_context(ignore_https_errors=True)
+        context = new_context(chromium, ignore_https_errors=True)
         try:
             visit(context, f"http{'s' if case.tls else ''}://{case.name}:{nginx.port}{case.location}")
         finally:
@@ -69,7 +70,6 @@ def test_everything_works_through_a_proxy(chromium, tmp_path, case):
 def visit(context, url):
     """A form, links, an image that appears by an event, a button, and the page of the API."""
     page, complaints = context.new_page(), []
-    page.set_default_timeout(60_000)
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("response", lambda answer: answer.status < 400 or complaints.append(f"{answer.status} {answer.url}"))

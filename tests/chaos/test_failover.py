@@ -1,11 +1,13 @@
 """A database that changes its server: the connections end, and the new server is a standby for a while."""
 
-import httpx
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pymysql
 import pytest
 import sqlalchemy as sa
 
+from helpers import http
 from helpers.waiting import wait_until
 
 NOTICED = "trying again"
@@ -66,11 +68,15 @@ def test_services_wait_for_the_end_of_a_failover(system, administrator):
     administrator.demote()
     for name in ("oat-tracker", "oat-producer"):
         wait_until(lambda n=name: services[n].log.read_text().count(NOTICED) > before[n] + 3, f"some of {name}")
-    answers = [httpx.post(f"{url}/v1/fractals", json={"width": 16, "height": 16}, timeout=60) for _ in range(2)]
+    with ThreadPoolExecutor() as clients:  # each is answered when the gallery has waited for some seconds
+        asked = [
+            clients.submit(http.post, f"{url}/v1/fractals", json={"width": 16, "height": 16}) for _ in range(2)
+        ]
+        answers = [each.result() for each in asked]
     assert [answer.status_code for answer in answers] == [503, 503], answers[-1].text
-    assert httpx.get(f"{url}/v1/fractals", timeout=60).status_code == 200
+    assert http.get(f"{url}/v1/fractals").status_code == 200
     administrator.promote()
-    wait_until(lambda: httpx.post(f"{url}/v1/fractals", json={"width": 16, "height": 16}).is_success, "a new task")
+    wait_until(lambda: http.post(f"{url}/v1/fractals", json={"width": 16, "height": 16}).is_success, "a new task")
     system.assert_recovers(services)
     for process in (*services.values(), gallery):
         assert "Traceback" not in process.log.read_text()

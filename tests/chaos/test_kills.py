@@ -10,7 +10,7 @@ from helpers.proxy import Proxy
 from helpers.servers import MariaDB, RabbitMQ
 from helpers.slow_tasks import slow
 from helpers.tasks import small_tasks
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 from oat.messaging import broker
 from oat.process import signals
 from oat.services.producer import MIN_BATCH
@@ -49,7 +49,7 @@ def test_killed_producer_between_insert_and_confirm(on_servers, proxies, moment)
     on_servers.produce(300)
     proxy.flow(trap=b'"iterations"')
     killed = on_servers.start_services("oat-producer", tasks=300, pause=60)["oat-producer"]
-    assert proxy.trapped.wait(60)
+    assert proxy.trapped.wait(TIMEOUT)
     if not before:
         proxy.flow_up()
         wait_until(lambda: on_servers.queued("tasks") == 300 + MIN_BATCH, "the first of them in the queue")
@@ -191,7 +191,7 @@ def test_a_second_sigterm_ends_a_worker_at_once(system):
     worker.send_signal(signal.SIGTERM)
     wait_until(lambda: "stopping on SIGTERM" in worker.log.read_text(), "the first to be handled")
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(60) == 128 + signal.SIGTERM
+    assert worker.wait(TIMEOUT) == 128 + signal.SIGTERM
     assert f"task {image.uuid} processed" not in worker.log.read_text()
     system.processes.remove(worker)
     system.start_services("oat-worker", "oat-tracker")

@@ -7,7 +7,7 @@ import pytest
 from helpers.proxy import DOWN, UP
 from helpers.servers import HEARTBEAT
 from helpers.slow_tasks import slow
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 
 LONG = pytest.mark.long
 
@@ -153,9 +153,9 @@ def test_a_commit_whose_answer_is_lost(on_servers, proxies, command, statement, 
     proxy = proxies["database"]
     proxy.flow(trap=statement)
     services = on_servers.start_services(command, tasks=300, pause=60)
-    assert proxy.trapped.wait(60)
+    assert proxy.trapped.wait(TIMEOUT)
     proxy.flow(trap=b"COMMIT")
-    assert proxy.trapped.wait(60)
+    assert proxy.trapped.wait(TIMEOUT)
     proxy.silence(DOWN)
     proxy.flow_up()
     wait_until(lambda: on_servers.counts().get(state, 0) > before, "the commit")
@@ -176,7 +176,7 @@ def test_locks_of_a_lost_transaction_are_released(on_servers, proxies):
     proxy = proxies["database"]
     proxy.flow(trap=b"INSERT INTO outbox")
     [producer] = on_servers.start_services("oat-producer", tasks=300, pause=60).values()
-    assert proxy.trapped.wait(60)
+    assert proxy.trapped.wait(TIMEOUT)
     proxy.silence(UP)
     proxy.flow_up()
     wait_until(lambda: NOTICED in producer.log.read_text(), "the silence to be noticed")
@@ -190,7 +190,7 @@ def test_locks_of_a_lost_transaction_are_released(on_servers, proxies):
 def test_a_service_killed_while_it_makes_the_tables(on_servers, proxies):
     proxies["database"].flow(trap=b"CREATE TABLE IF NOT EXISTS outbox")
     [killed] = on_servers.start_services("oat-tracker").values()
-    assert proxies["database"].trapped.wait(60)
+    assert proxies["database"].trapped.wait(TIMEOUT)
     on_servers.kill(killed)
     proxies["database"].cut()
     proxies["database"].flow()

@@ -44,6 +44,11 @@ def test_results_whose_records_come_late_or_never(system, rng):
     system.audit(301)
 
 
+def nothing_is_resent(system):
+    """Only messages of the test decide: a waiting record is resent as a good task, whatever named it before."""
+    system.environment["OAT_RESEND_AFTER"] = "600"
+
+
 def bad_messages(rng, good):
     """1,000 bodies that are no tasks, in an order of chance; 200 of them name a record of ours."""
     task = json.loads(good.to_json())
@@ -62,6 +67,7 @@ def bad_messages(rng, good):
 
 @embedded_and_servers
 def test_a_thousand_bad_messages_among_a_thousand_good_ones(system, rng):
+    nothing_is_resent(system)
     good, named = small_tasks(1000, rng), small_tasks(200, rng)
     bad_tasks = bad_messages(rng, good[0]) + [
         json.dumps(
@@ -85,10 +91,24 @@ def test_a_thousand_bad_messages_among_a_thousand_good_ones(system, rng):
     assert Counter(system.dead_letters()) == Counter(bad_tasks + bad_results)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_record_that_a_bad_message_names_is_done_by_its_good_one(embedded, rng, order):
+    """Whichever comes first: the good one may be a task that was resent while the bad one was in flight."""
+    [task] = small_tasks(1, rng)
+    bad = json.dumps(json.loads(task.to_json()) | {"width": "9"}).encode()
+    embedded.record([task])
+    with embedded.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM outbox")
+    embedded.push("tasks", [bad, task.to_json()][::order])
+    embedded.start_services("oat-worker", "oat-tracker")
+    assert embedded.finish(dead=1) == 1
+
+
 @pytest.mark.long
 @embedded_and_servers
 def test_a_result_that_the_database_cannot_keep_stops_nobody(system, rng):
     """Text outside of the database's alphabet, numbers at the edge of what it holds."""
+    nothing_is_resent(system)
     odd = small_tasks(300, rng)
     system.record(odd)
     with system.engine.begin() as connection:

@@ -13,13 +13,24 @@ NAMES = "--host-resolver-rules=MAP *.example 127.0.0.1"
 """Names for proxies on the loopback."""
 
 
+TIMEOUT = 60_000
+"""Milliseconds until what is expected of a page has to be there: a busy machine takes its time."""
+
+
+def new_context(browser, **options):
+    """Open a window whose pages have that time for whatever is asked of them."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(TIMEOUT)
+    return context
+
+
 @contextlib.contextmanager
 def launched():
     """Yield a running browser."""
     from playwright.sync_api import expect, sync_playwright  # noqa: PLC0415 (half a second, which only these tests need)
 
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", NAMES, *QUIET]
-    expect.set_options(timeout=60_000)  # a busy machine takes its time
+    expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser

@@ -4,7 +4,7 @@ import contextlib
 import re
 import socket
 
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 
 TOKEN = "a token of 24 characters"
 
@@ -49,7 +49,7 @@ def problem(answer, status, *fields):
 def raw(url, request):
     """Send bytes that no client library would, and return the first line of the answer."""
     host, port = re.match(r"http://(.*):(\d+)", url).groups()
-    with socket.create_connection((host, int(port)), 10) as sock:
+    with socket.create_connection((host, int(port)), TIMEOUT) as sock:
         with contextlib.suppress(ConnectionError):  # it may have closed the connection
             sock.sendall(request)
         try:

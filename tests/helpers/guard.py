@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -27,15 +28,25 @@ def _guard(_process):
     )
 
 
+_lock = threading.Lock()
+"""Two threads that tell at once would start two guards, and lose one: it ends what it was told of."""
+
+
 def _tell(**what):
-    pipe = _guard(os.getpid()).stdin
-    pipe.write(json.dumps(what) + "\n")
-    pipe.flush()
+    with _lock:
+        pipe = _guard(os.getpid()).stdin
+        pipe.write(json.dumps(what) + "\n")
+        pipe.flush()
 
 
 def guard_process(pid, group=False):
     """Have the process `pid`, or the whole group that it leads, killed when this process is gone."""
     _tell(pid=pid, started=_started(pid), group=group)
+
+
+def release_process(pid):
+    """Leave alone what `guard_process` was told of `pid`: it has ended, and others may get its number."""
+    _tell(released=pid)
 
 
 def guard_command(command, **variables):
@@ -69,13 +80,19 @@ def main():
     """Read until the pipe is closed, then end everything."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the process at the other end may have to clean up first
-    started = [json.loads(line) for line in sys.stdin]
-    for each in started:
-        if "pid" in each:
-            _kill(**each)
-    for each in reversed(started):
-        if "command" in each:
-            _run(**each)
+    processes, commands = {}, []
+    for line in sys.stdin:
+        match json.loads(line):
+            case {"pid": pid, **what}:
+                processes[pid] = what
+            case {"released": pid}:
+                processes.pop(pid, None)
+            case command:
+                commands.append(command)
+    for pid, what in processes.items():
+        _kill(pid, **what)
+    for command in reversed(commands):
+        _run(**command)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Mutants: faults that are planted into a copy of the sources, one by one, to see that a test catches each."""
 
+import os
 import shutil
+import textwrap
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +23,21 @@ class Change:
     becomes: str
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """A fault, the rule that it breaks, and the test that catches it."""
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Lines of a module, and the wrong ones that replace them."""
 
-    rule: str
     module: Path
     """Below the root."""
     changes: tuple[Change, ...]
-    test: str
     after: str = ""
     """Lines before the first that begins with this are left alone."""
+
+    @classmethod
+    def of(cls, module: str, *changes: tuple[str, str], after: str = "") -> "Fault":
+        """Return a fault in `module` below `src/oat`: `changes` are whole lines and what they become."""
+        pairs = ((line.strip(), textwrap.dedent(becomes).strip("\n")) for line, becomes in changes)
+        return Fault(module=Path("src/oat", module), changes=tuple(Change(*pair) for pair in pairs), after=after)
 
     def plant(self, source: str) -> str:
         """Return the text of the module with the fault.
@@ -50,6 +56,14 @@ class Mutant:
         return "\n".join(lines) + "\n"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Mutant(Fault):
+    """A fault, the rule that it breaks, and the test that catches it."""
+
+    rule: str
+    test: str
+
+
 def load() -> list[Mutant]:
     """Return the mutants of `mutants.toml`."""
     return [
@@ -64,10 +78,15 @@ def load() -> list[Mutant]:
     ]
 
 
-def copy_tree(source: Path, folder: Path, mutant: Mutant | None = None) -> Path:
-    """Copy the sources and tests from `source` to `folder`, with the fault of `mutant`; return `folder`."""
+def copy_tree(source: Path, folder: Path, fault: Fault | None = None) -> Path:
+    """Copy the sources and tests from `source` to `folder`, with `fault`; return `folder`."""
     shutil.copytree(source, folder, ignore=IGNORED, symlinks=True)
-    if mutant:
-        module = folder / mutant.module
-        module.write_text(mutant.plant(module.read_text()))
+    if fault:
+        module = folder / fault.module
+        module.write_text(fault.plant(module.read_text()))
     return folder
+
+
+def environment(copy: Path) -> dict[str, str]:
+    """Return the variables with which Python, and every command of ours, imports the copy."""
+    return os.environ | {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1", "CI": "true"}

@@ -4,7 +4,6 @@ import shutil
 from dataclasses import dataclass
 
 from helpers.servers import MissingError, Server
-from helpers.waiting import wait_until
 
 CONFIGURATION = """
 daemon off;
@@ -36,7 +35,7 @@ FORWARDED = (
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class Nginx(Server):
     """Nginx with nothing but `proxy_pass` and the lines in `options`.
 
@@ -68,5 +67,5 @@ class Nginx(Server):
             )
         )
         self.spawn(program, "-c", configuration, "-e", "stderr")
-        wait_until(self.answers, "nginx")
+        self.wait_until_ready()
         return self

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import psutil
 
+from helpers import http
 from helpers.guard import guard_process
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 
 SMALL = ("--min-width", 16, "--max-width", 64, "--min-height", 16, "--max-height", 64)
 
@@ -32,7 +32,8 @@ class Processes:
         self.environment = inherited | {"XDG_DATA_HOME": str(folder / "data"), "OAT_TARGET": str(self.images)}
         self.environment |= {"OAT_BROKER_URL": broker_url} if broker_url else {}
         self.environment |= {"OAT_DATABASE_URL": database_url} if database_url else {}
-        self.environment |= settings | {"PYTHONFAULTHANDLER": "1"}
+        # Nothing is sent again unless a test wants it: on a busy machine it would be by chance.
+        self.environment |= {"OAT_RESEND_AFTER": "86400"} | settings | {"PYTHONFAULTHANDLER": "1"}
         self.prefix = []
         """The words before each command."""
         self.processes = []
@@ -70,7 +71,7 @@ class Processes:
 
         def ready():
             assert process.poll() is None, process.log.read_text()
-            return httpx.get(f"{url}/readyz").is_success
+            return http.get(f"{url}/readyz").is_success
 
         wait_until(ready, "the gallery")
         return url
@@ -79,7 +80,7 @@ class Processes:
         """Run a command to its end."""
         return subprocess.run(
             [*self.prefix, BIN / command, *map(str, arguments)],
-            env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=120, check=False,
+            env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT, check=False,
         )  # fmt: skip
 
     def produce(self, count, *arguments):
@@ -140,7 +141,7 @@ def terminate(process):
 
 def ended_well(process):
     try:
-        process.wait(60)
+        process.wait(TIMEOUT)
     except subprocess.TimeoutExpired:
         # Python's faulthandler writes into the log where each thread hangs, that of a child first.
         for child in psutil.Process(process.pid).children():

@@ -7,10 +7,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import httpx
-
+from helpers import http
 from helpers.servers import MissingError, Server
-from helpers.waiting import wait_until
 
 ALL = ["s3:*"]
 WITHOUT_DELETE = ["s3:PutObject", "s3:GetObject", "s3:ListBucket"]
@@ -29,7 +27,7 @@ class Moto(Server):
             raise MissingError("moto")
         environment = os.environ | {"INITIAL_NO_AUTH_ACTION_COUNT": str(PROVISIONING)}
         self.spawn(self.BIN, "-H", "127.0.0.1", "-p", str(self.port), env=environment)
-        wait_until(self.answers, "moto")
+        self.wait_until_ready()
         self._provision()
         return self
 
@@ -117,7 +115,7 @@ class LesserS3:
             def log_message(self, *_):
                 pass
 
-        self.upstream = httpx.Client(base_url=endpoint)
+        self.upstream = http.Client(base_url=endpoint)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -10,11 +10,17 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from helpers.guard import guard_command, guard_process
+from helpers.guard import guard_command, guard_process, release_process
 from helpers.waiting import free_port, wait_until
 
 HEARTBEAT = 4
 """Seconds: what the private RabbitMQ asks for."""
+
+START_TIMEOUT = 200
+"""Seconds until a server has to answer: with thirty processes at work, RabbitMQ takes more than a minute."""
+
+STARTED: list["Server"] = []
+"""The servers of this process that were started and not stopped; one that has ended did so by itself."""
 
 
 class MissingError(Exception):
@@ -29,29 +35,59 @@ def as_unprivileged(user, folder):
     return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Server:
     folder: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
     options: tuple[str, ...] = ()
     """Further lines of its configuration, or arguments."""
+    log_start: int = 0
+    """Bytes that were in its log when it was started."""
 
     def spawn(self, *command, **options):
-        log = (self.folder / "log").open("ab")
-        self.process = subprocess.Popen(
-            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, **options
-        )
+        with (self.folder / "log").open("ab") as log:
+            self.log_start = log.tell()
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, **options
+            )
         guard_process(self.process.pid, group=True)
+        STARTED.append(self)
 
     def answers(self):
-        if self.process.poll() is not None:
-            raise RuntimeError((self.folder / "log").read_text(errors="replace")[-3000:])
+        if self.has_ended():
+            raise RuntimeError(self.account())
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5):
             return True
         return False
 
+    def wait_until_ready(self, *conditions):
+        """Wait until it answers, and `conditions` are true; a server that does not get so far is ended."""
+        with contextlib.ExitStack() as failed:
+            failed.callback(self.stop, signal.SIGKILL)
+            for condition in (self.answers, *conditions):
+                try:
+                    wait_until(condition, condition.__name__, START_TIMEOUT)
+                except TimeoutError as error:
+                    raise RuntimeError(f"{error}: {self.account()}") from None
+            failed.pop_all()
+
+    def has_ended(self):
+        """Tell whether its process is gone, for whatever reason."""
+        return self.process.poll() is not None
+
+    def account(self):
+        """What is known of its state, with the end of its logs."""
+        status = self.process.poll()
+        state = "runs" if status is None else f"has ended with status {status}"
+        logs = [*self.folder.glob("log"), *sorted(self.folder.glob("logs/*.log"))]
+        ends = "".join(f"\n--- {log.name}\n{log.read_text(errors='replace')[-3000:]}" for log in logs)
+        ends = ends or f"; somebody has deleted its folder {self.folder}"
+        return f"{type(self).__name__} at port {self.port} {state}; load {os.getloadavg()}{ends}"
+
     def stop(self, number=signal.SIGTERM):
+        if self in STARTED:
+            STARTED.remove(self)
         if self.process and self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
@@ -60,9 +96,14 @@ class Server:
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
+            release_process(self.process.pid)
 
 
+@dataclass
 class RabbitMQ(Server):
+    plugins: tuple[str, ...] = ()
+    heartbeat: int = HEARTBEAT
+
     BIN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
     def start(self):
@@ -70,9 +111,9 @@ class RabbitMQ(Server):
             raise MissingError("rabbitmq-server")
         config = self.folder / "rabbitmq.conf"
         # A loss is noticed within two heartbeats.
-        own = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", f"heartbeat = {HEARTBEAT}"]
+        own = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", f"heartbeat = {self.heartbeat}"]
         config.write_text("\n".join([*own, *self.options, ""]))
-        (self.folder / "enabled_plugins").write_text("[].")
+        (self.folder / "enabled_plugins").write_text(f"[{','.join(self.plugins)}].")
         self.epmd = free_port()
         self.environment = os.environ | {
             "HOME": str(self.folder),
@@ -85,10 +126,11 @@ class RabbitMQ(Server):
             "ERL_EPMD_PORT": str(self.epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         }
         self.spawn(str(self.BIN), env=self.environment)
         guard_command(["sh", "-c", "! epmd -kill | grep living"], ERL_EPMD_PORT=str(self.epmd))
-        wait_until(self.answers, "RabbitMQ")
+        self.wait_until_ready()
         return self
 
     def stop(self, number=signal.SIGTERM):
@@ -130,7 +172,7 @@ class MariaDB(Server):
             "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={data}", f"--port={self.port}",
             "--bind-address=127.0.0.1", f"--socket={self.folder / 'socket'}", *as_root, *self.options,
         )  # fmt: skip
-        wait_until(self.answers, "MariaDB")
+        self.wait_until_ready()
         import pymysql  # noqa: PLC0415 (only here)
 
         with pymysql.connect(host="127.0.0.1", port=self.port, user="root") as connection:
@@ -150,26 +192,26 @@ class MariaDB(Server):
 
 
 class PostgreSQL(Server):
+    environment: dict[str, str] | None = None
+
     def start(self):
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
         if not found:
             raise MissingError("postgresql")
         prefix = as_unprivileged("postgres", self.folder)
         data = self.folder / "data"
-        subprocess.run(
-            [*prefix, found[-1] / "initdb", "-D", data, "-U", "tutorial", "--auth=trust", "--no-sync"],
-            check=True, capture_output=True, cwd="/",
-        )  # fmt: skip
+        if not data.exists():
+            initdb = [found[-1] / "initdb", "-D", data, "-U", "tutorial", "--auth=trust", "--no-sync"]
+            subprocess.run([*prefix, *initdb], check=True, capture_output=True, cwd="/")
         self.spawn(
             *prefix, found[-1] / "postgres", "-D", data, "-p", str(self.port),
             "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}", *self.options,
-            cwd="/",
+            cwd="/", env=self.environment,
         )  # fmt: skip
-        wait_until(self.answers, "PostgreSQL")
-        wait_until(self._ready, "PostgreSQL ready")
+        self.wait_until_ready(self._accepts)
         return self
 
-    def _ready(self):
+    def _accepts(self):
         import psycopg  # noqa: PLC0415 (only here)
 
         try:
@@ -207,7 +249,7 @@ class PgBouncer(Server):
         )  # fmt: skip
         config.write_text("\n".join([*own, *self.options, ""]))
         self.spawn(*as_unprivileged("postgres", self.folder), self.BIN, config, cwd="/")
-        wait_until(self.answers, "PgBouncer")
+        self.wait_until_ready()
         return self
 
 
@@ -236,9 +278,11 @@ class SeaweedFS(Server):
             "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *parts, *unused, *self.options,
             env=os.environ | self.CREDENTIALS, cwd=self.folder,
         )  # fmt: skip
-        wait_until(self.answers, "SeaweedFS")
-        wait_until(lambda: "are running" in (self.folder / "log").read_text(), "SeaweedFS ready")
+        self.wait_until_ready(self._all_parts_run)
         return self
+
+    def _all_parts_run(self):
+        return b"are running" in (self.folder / "log").read_bytes()[self.log_start :]
 
     def stop(self, number=signal.SIGTERM):
         super().stop(number)

@@ -5,17 +5,28 @@ import random
 import socket
 import time
 
-TIMEOUT = 90
-"""Seconds until a condition has to be true; the machines that run tests may be slow."""
+TIMEOUT = 150
+"""Seconds until a condition has to be true, or a process to have ended: a machine that runs tests may be busy."""
+
+
+_CLAIMS = []
 
 
 def free_port():
-    """A port below those that outgoing connections are given: none can take it before the server does."""
+    """A port that nobody else takes before the server does, nor while the server is restarted.
+
+    It is below those that outgoing connections are given, and this process claims it until it ends: by a socket of
+    an abstract name, which only one process can have.
+    """
     while True:
         port = random.SystemRandom().randrange(10_000, 30_000)
+        claim = socket.socket(socket.AF_UNIX)
         with contextlib.suppress(OSError), socket.socket() as sock:
+            claim.bind(f"\0oat-port-{port}")
             sock.bind(("127.0.0.1", port))
+            _CLAIMS.append(claim)
             return port
+        claim.close()
 
 
 def wait_until(condition, what, timeout=TIMEOUT, step=0.05):

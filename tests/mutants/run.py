@@ -5,7 +5,6 @@ by a condition that does not come true; an import error or a test that is left o
 """
 
 import argparse
-import os
 import re
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.guard import guard_command, guard_process
-from helpers.mutants import ROOT, Mutant, copy_tree, load
+from helpers.mutants import ROOT, Mutant, copy_tree, environment, load
 
 BIN = Path(sys.executable).parent
 
@@ -34,11 +33,6 @@ ASSERTION = re.compile(
 """How the message of a failure begins that says that something is not as it should be."""
 
 console = Console()
-
-
-def environment(copy: Path) -> dict[str, str]:
-    """Return the variables with which Python, and every command of ours, imports the copy."""
-    return os.environ | {"PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1", "CI": "true"}
 
 
 def pytest(copy: Path, tests: Sequence[str], *options: str) -> list[ElementTree.Element]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from helpers.slow_tasks import slow
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 from oat.services.in_flight import MAX_REDELIVERIES
 
 
@@ -17,7 +17,7 @@ def settings():
 
 def assert_redelivered(system, queue):
     """Who had the one message of `queue` has been killed, and the broker gives it to the next one."""
-    wait_until(lambda: system.queued(queue) == 1, f"the message is in {queue} again", timeout=60)
+    wait_until(lambda: system.queued(queue) == 1, f"the message is in {queue} again", timeout=TIMEOUT)
 
 
 @pytest.mark.parametrize("what", ["result", "dead letter"])
@@ -32,7 +32,7 @@ def test_a_task_is_acknowledged_only_when_what_became_of_it_is_confirmed(on_serv
     proxy = proxies["broker"]
     proxy.flow(trap=sign)
     worker = on_servers.start("oat-worker")
-    assert proxy.trapped.wait(60)
+    assert proxy.trapped.wait(TIMEOUT)
     proxy.flow_up()
     # An acknowledgement that is sent with it arrives with it.
     wait_until(lambda: on_servers.queued(queue) == 1, f"a message in {queue}")
@@ -59,7 +59,7 @@ def test_a_result_is_acknowledged_only_when_it_is_committed(on_servers, proxies)
     on_servers.stop(worker)
     proxies["database"].flow(trap=b"UPDATE fractals")
     tracker = on_servers.start("oat-tracker")
-    assert proxies["database"].trapped.wait(60)
+    assert proxies["database"].trapped.wait(TIMEOUT)
     on_servers.kill(tracker)
     assert on_servers.counts() == {"waiting": 1}
     assert_redelivered(on_servers, "results")

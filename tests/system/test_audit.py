@@ -3,8 +3,7 @@
 import json
 from uuid import UUID, uuid4
 
-import httpx
-
+from helpers import http
 from helpers.gallery import TOKEN
 from helpers.marks import embedded_and_servers
 from helpers.processes import terminate
@@ -56,7 +55,7 @@ def test_audit_over_the_api_and_its_remedies_work(tmp_path):
         system.produce(3)
         system.wait_for(3)
         url = system.gallery()
-        refused = httpx.post(f"{url}/v1/audit")
+        refused = http.post(f"{url}/v1/audit")
         assert refused.status_code == 401  # it costs more than a look
         system.environment["OAT_API_URL"] = url
         good = system.call("oat", "audit")

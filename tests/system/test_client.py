@@ -12,7 +12,7 @@ import pytest
 from helpers.gallery import TOKEN, mark_failed
 from helpers.processes import BIN
 from helpers.system import System
-from helpers.waiting import free_port, wait_until
+from helpers.waiting import TIMEOUT, free_port, wait_until
 
 SMALL = ("--width", 20, "--height", 10, "--iterations", 50)
 
@@ -100,7 +100,7 @@ def test_status_is_live_on_a_terminal_until_it_is_interrupted(tmp_path):
 
         wait_until(more, "three pictures of the state")
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(TIMEOUT) == 0
 
 
 def test_completion_is_offered(tmp_path):

@@ -1,12 +1,11 @@
 """Hosts whose clocks are wrong: nothing is lost, and nothing is sent again that is not lost."""
 
 import contextlib
-import json
 
-import httpx
 import pytest
 import sqlalchemy as sa
 
+from helpers import http
 from helpers.clocks import clock
 from helpers.marks import embedded_and_servers
 from helpers.waiting import wait_until
@@ -14,7 +13,7 @@ from helpers.waiting import wait_until
 
 @pytest.fixture
 def settings():
-    return {"OAT_RESEND_AFTER": "3", "OAT_LEASE": "3"}
+    return {"OAT_RESEND_AFTER": "1", "OAT_LEASE": "1"}
 
 
 @contextlib.contextmanager
@@ -38,7 +37,7 @@ def lose_tasks(system):
 
 
 def problems(system):
-    return json.loads(system.call("oat", "audit", "--json").stdout)["problems"]
+    return system.report()["problems"]
 
 
 def test_tasks_of_a_clock_that_was_a_year_ahead_are_sent_again_when_they_are_lost(system, wrong_clocks):
@@ -48,9 +47,13 @@ def test_tasks_of_a_clock_that_was_a_year_ahead_are_sent_again_when_they_are_los
     on_sqlite = system.database_url.startswith("sqlite")
     if on_sqlite:
         assert problems(system) == {"IN_FUTURE": 10}
-    tracker, _ = system.start("oat-tracker"), system.start("oat-worker")
-    system.wait_for(10)
+    tracker = system.start("oat-tracker")
+    wait_until(lambda: system.queued("tasks") == 10, "the tasks, resent")
     assert ("were in the future" in tracker.log.read_text()) == on_sqlite
+    system.stop(tracker)
+    system.environment["OAT_RESEND_AFTER"] = "600"  # or a busy machine's worker gets them once more
+    system.start_services("oat-tracker", "oat-worker")
+    system.wait_for(10)
     assert {record["attempts"] for record in system.records()} == {2}
     assert system.finish() == 10
 
@@ -72,7 +75,7 @@ def test_tasks_of_a_killed_producer_whose_clock_was_a_year_ahead_are_published(s
 
 @embedded_and_servers
 def test_hosts_whose_clocks_differ_by_minutes_send_nothing_twice(system, wrong_clocks):
-    system.environment |= {"OAT_RESEND_AFTER": "60", "OAT_LEASE": "60"}
+    system.environment |= {"OAT_RESEND_AFTER": "100", "OAT_LEASE": "100"}
     with wrong(system, clock("-2m")):
         system.start("oat-worker")
     with wrong(system, clock("+2m")):
@@ -81,7 +84,7 @@ def test_hosts_whose_clocks_differ_by_minutes_send_nothing_twice(system, wrong_c
     with wrong(system, clock("-3m") if system.broker_url else clock("+0s")):
         services.append(system.start("oat-tracker"))
         url = system.gallery()
-        assert httpx.post(f"{url}/v1/fractals", json={"count": 50, "width": 16, "height": 16}).is_success
+        assert http.post(f"{url}/v1/fractals", json={"count": 50, "width": 16, "height": 16}).is_success
     system.wait_for(100)
     assert {record["attempts"] for record in system.records()} == {1}
     for service in services:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import httpx
 import pytest
 
+from helpers import http
 from helpers.system import System
 from helpers.waiting import free_port, wait_until
 
@@ -64,7 +64,7 @@ def test_the_services_show_metrics_on_a_port_of_their_own(tmp_path):
             system.start(name, "--metrics-port", port)
         system.produce(3)
         system.wait_for(3)
-        metrics = {name: httpx.get(f"http://127.0.0.1:{port}/metrics").text for name, port in ports.items()}
+        metrics = {name: http.get(f"http://127.0.0.1:{port}/metrics").text for name, port in ports.items()}
         assert "oat_render_seconds_count 3.0" in metrics["oat-worker"]
         assert 'oat_results_tracked_total{status="done"} 3.0' in metrics["oat-tracker"]
         second = system.start("oat-worker", "--metrics-port", ports["oat-tracker"])

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.processes import BIN, listens
 from helpers.system import System
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 
 MOMENTS = (0.0, 0.05, 0.15, 0.3, 0.6, 1.0)
 """Seconds after it listens at which a program is stopped: at most of them it loads its modules."""
@@ -37,6 +37,6 @@ def test_a_signal_while_it_starts(tmp_path, command, number, status):
             wait_until(lambda process=process: listens(process), "the first line of the program")
             time.sleep(moment)
             process.send_signal(number)
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=TIMEOUT)
             assert process.returncode == status, (moment, said)
             assert "Traceback" not in said

@@ -9,6 +9,7 @@ import pytest
 
 from helpers.processes import BIN
 from helpers.system import System
+from helpers.waiting import TIMEOUT
 
 SMALL = ("--width", "16", "--height", "16", "--iterations", "50")
 
@@ -21,7 +22,7 @@ def shell(system, script):
     environment = system.environment | {"PATH": f"{BIN}:{os.environ['PATH']}"}
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", script],
-        env=environment, cwd=system.folder, capture_output=True, timeout=120, check=False,
+        env=environment, cwd=system.folder, capture_output=True, timeout=TIMEOUT, check=False,
     )  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def test_tables_are_plain_in_a_pipe_and_whole_on_a_terminal(created):
     uuids = [str(UUID(row[0])) for row in rows]
     assert all(row[4].endswith(" UTC") for row in rows)
     master, slave = pty.openpty()
-    subprocess.run([BIN / "oat", "list"], env=created.environment, stdout=slave, check=True, timeout=60)
+    subprocess.run([BIN / "oat", "list"], env=created.environment, stdout=slave, check=True, timeout=TIMEOUT)
     os.close(slave)
     shown = os.read(master, 65536).decode()
     assert all(uuid in shown for uuid in uuids)
@@ -128,3 +129,11 @@ def test_places_that_cannot_be(tmp_path):
         system.environment |= {"OAT_MAX_PIXELS": "abc", "XDG_DATA_HOME": str(tmp_path / "data")}
         assert "OAT_MAX_PIXELS" in one_line(shell(system, "oat list"), 2)
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [60_000, 100_000, 300_000, 600_000])
+def test_too_little_memory_is_one_line(tmp_path, limit):
+    """Whatever cannot be had first, in KiB: the interpreter's, a library's, a thread's stack."""
+    with System(tmp_path) as system:
+        done = shell(system, f"ulimit -v {limit}; exec oat run --tasks 1 --threads 8")
+    assert "memory" in one_line(done, 1).lower()  # OpenBLAS, which NumPy loads, has a line of its own

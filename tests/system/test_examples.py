@@ -10,7 +10,7 @@ from PIL import Image
 
 from helpers.reference import colour, escape_counts
 from helpers.validators import ROOT
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 from oat.messages import Task
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -48,7 +48,7 @@ def test_a_sent_task_and_its_result(on_servers):
     assert re.search(rf"^{uuid} [0-9a-f]{{64}}$", reader.log.read_text(), re.MULTILINE)
     assert (on_servers.images / f"{uuid}.png").exists()
     reader.send_signal(signal.SIGINT)
-    assert reader.wait(30) == 0, reader.log.read_text()
+    assert reader.wait(TIMEOUT) == 0, reader.log.read_text()
 
 
 def test_the_plain_worker_renders_the_same_pixels(on_servers):

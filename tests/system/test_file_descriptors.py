@@ -2,9 +2,9 @@
 
 import sys
 
-import httpx
 import psutil
 
+from helpers import http
 from helpers.gallery import create
 from helpers.waiting import wait_until
 
@@ -28,7 +28,7 @@ def test_services_with_more_than_1024_file_descriptors(system, request):
     system.wait_for(20)
     if system.broker_url:
         request.getfixturevalue("rabbitmq").control("close_all_connections", "a test")
-    with httpx.Client(base_url=url) as api:
+    with http.Client(base_url=url) as api:
         created = {fractal["uuid"] for fractal in create(api, count=5)}
     done = system.counts()["done"]
 

@@ -56,16 +56,12 @@ def test_a_killed_object_store_loses_nothing(killable_store, vhost, mariadb, tmp
     killable_store.start()
     target = f"s3://{SeaweedFS.BUCKET}/outage"
     with System(tmp_path, vhost, mariadb.database(uuid4().hex[:8]), OAT_TARGET=target) as system:
-        system.produce(300)
-        worker, tracker = system.start("oat-worker"), system.start("oat-tracker")
-        wait_until(lambda: worker.log.read_text().count("pushed result") > 20, "some results")
+        services = system.start_with_backlog()
+        worker = services["oat-worker"]
         killable_store.stop(signal.SIGKILL)
         wait_until(lambda: "trying again" in worker.log.read_text(), "the loss to be noticed")
         killable_store.start()
-        system.wait_for(300)
-        terminate(worker)
-        terminate(tracker)
-        system.audit(300)
+        system.assert_recovers(services)
         assert "secretsecret@" not in worker.log.read_text()
 
 

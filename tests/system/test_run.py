@@ -9,17 +9,17 @@ from dataclasses import replace
 from threading import Event
 from uuid import uuid4
 
-import httpx
 import psutil
 import pytest
 from PIL import Image
 
+from helpers import http
 from helpers.processes import gallery_address, terminate
 from helpers.proxy import Proxy
 from helpers.slow_tasks import slow
 from helpers.system import System
 from helpers.tasks import small_tasks
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 from oat.commands.supervisor import Supervisor
 from oat.messaging import Broker
 from oat.services import Producer, Ranges
@@ -50,7 +50,7 @@ def test_a_killed_worker_is_replaced(tmp_path):
             wait_until(lambda before=before: images(system) > before + 20, "some images")
             worker.kill()
             wait_until(lambda worker=worker: not worker.is_running(), "its end")
-        process.wait(60)
+        process.wait(TIMEOUT)
         assert process.returncode == 0, process.log.read_text()
         assert "300 of 300" in process.log.read_text()
         system.audit(300)
@@ -62,7 +62,7 @@ def test_the_worker_ends_with_its_parent(tmp_path):
         worker = worker_of(process)
         wait_until(lambda: images(system) > 20, "some images")
         system.kill(process)
-        worker.wait(30)
+        worker.wait(TIMEOUT)
 
 
 @pytest.mark.usefixtures("default_sigint")
@@ -75,7 +75,7 @@ def test_ctrl_c_ends_both_processes_without_a_traceback(tmp_path, moment):
             wait_until(lambda: images(system) > 20, "some images")
         for one in (process, worker):  # as a terminal does
             one.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(TIMEOUT)
         assert process.returncode == 130
         assert not worker.is_running()
         assert "Traceback" not in process.log.read_text()
@@ -92,22 +92,23 @@ def test_a_second_signal_ends_the_run_although_its_worker_is_stopped(tmp_path):
         process.send_signal(signal.SIGTERM)
         wait_until(lambda: "once more ends it at once" in log.read_text(), "the first signal to be handled")
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(TIMEOUT)
         assert process.returncode == 128 + signal.SIGTERM
         worker.resume()
-        worker.wait(30)
+        worker.wait(TIMEOUT)
 
 
 @pytest.mark.usefixtures("default_sigint")
 def test_ctrl_c_ends_the_run_while_the_database_is_silent(mariadb, tmp_path):
     proxy = Proxy(mariadb.port)
     url = mariadb.database(uuid4().hex[:8]).replace(f":{mariadb.port}/", f":{proxy.port}/")
+    url += f"?read_timeout={10 * TIMEOUT}&write_timeout={10 * TIMEOUT}"  # which is not what ends it
     with System(tmp_path, None, url) as system:
         process = system.start("oat", "run", "--tasks", 1000)
         wait_until(lambda: images(system) > 20, "some images")
         proxy.stall()
         process.send_signal(signal.SIGINT)
-        process.wait(20)  # PyMySQL would wait for 30 seconds
+        process.wait(TIMEOUT)
         assert process.returncode == 130
 
 
@@ -138,9 +139,9 @@ def test_oat_run_shows_its_gallery_until_it_is_interrupted(tmp_path):
     with System(tmp_path) as system:
         process = system.start("oat", "run", "--tasks", 3, "--port", 0)
         url = gallery_address(process)
-        wait_until(lambda: httpx.get(f"{url}/v1/statistics").json()["done"] == 3, "three images")
+        wait_until(lambda: http.get(f"{url}/v1/statistics").json()["done"] == 3, "three images")
         wait_until(lambda: "until Ctrl-C" in process.log.read_text(), "the end of the run")
-        assert httpx.get(f"{url}/").status_code == 200
+        assert http.get(f"{url}/").status_code == 200
         terminate(process)
 
 

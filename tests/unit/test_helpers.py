@@ -1,6 +1,9 @@
-"""What tests and benchmarks start ends with them, however they end; and when a soak's gauge is level."""
+"""What tests and benchmarks start ends with them, however they end; what a failure says; the gauges of a soak."""
 
+import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from importlib import util
@@ -9,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, free_port, wait_until
 
 TESTS = next(
     parent for parent in Path(__file__).parents if (parent / "conftest.py").exists() and parent.name == "tests"
@@ -49,6 +52,90 @@ def test_servers_and_services_end_with_who_started_them(tmp_path, number):
     parent.wait()
     wait_until(lambda: not any(alive(process) for process in started), "the end of all")
     wait_until((tmp_path / "cleaned").exists, "the command that cleans up")
+
+
+RELEASING = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from helpers.guard import guard_process, release_process
+for pid in map(int, sys.argv[2:]):
+    guard_process(pid)
+release_process(int(sys.argv[2]))
+"""
+
+
+def test_what_has_been_stopped_is_left_alone():
+    released, guarded = [subprocess.Popen(["sleep", "600"]) for _ in range(2)]
+    try:
+        command = [sys.executable, "-c", RELEASING, TESTS, str(released.pid), str(guarded.pid)]
+        subprocess.run(command, check=True)
+        assert guarded.wait(TIMEOUT) == -signal.SIGKILL
+        assert released.poll() is None
+    finally:
+        for process in (released, guarded):
+            process.kill()
+            process.wait()
+
+
+CLAIMING = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import helpers.waiting
+class FewPorts:
+    def randrange(self, *_): return ports.pop()
+helpers.waiting.random.SystemRandom = FewPorts
+ports = [int(port) for port in sys.argv[2:]]
+print(helpers.waiting.free_port())
+"""
+
+
+def test_a_free_port_is_given_to_one_process_alone():
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        unclaimed = found.getsockname()[1]
+    ports = [str(unclaimed), str(free_port())]  # the last one is drawn first
+    drawn = subprocess.run([sys.executable, "-c", CLAIMING, TESTS, *ports], stdout=subprocess.PIPE, check=True)
+    assert int(drawn.stdout) == unclaimed
+
+
+LOSING = """
+import os, signal, sys
+import pytest
+from helpers.servers import Server
+
+class WebServer(Server):
+    def start(self):
+        self.spawn(sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", str(self.port))
+        self.wait_until_ready()
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    server = WebServer(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.stop()
+
+def test_that_loses_it(server, tmp_path):
+    (tmp_path / "service.log").write_text("what the service says")
+    os.kill(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+    assert server.answers()
+
+def test_that_comes_next(server):
+    assert server.answers()
+"""
+
+
+def test_a_failure_says_which_server_has_ended_and_the_next_test_has_it_again(tmp_path):
+    file = tmp_path / "test_losing.py"
+    file.write_text(LOSING)
+    command = [sys.executable, "-m", "pytest", "-p", "conftest", "-c", "/dev/null", "-p", "no:cacheprovider", file]
+    environment = os.environ | {"PYTHONPATH": str(TESTS)}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    section = done.stdout.partition("a server that has ended")[2]
+    assert re.search(r"WebServer at port \d+ has ended with status -9", section)
+    assert "Serving HTTP on 127.0.0.1" in section
+    assert "what the service says" in section
 
 
 def alive(process):

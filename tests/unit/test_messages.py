@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oat.constant import MAX_ITERATIONS, MIN_ESCAPE_TIME, escape_time
-from oat.messages import InvalidMessageError, Result, Task, parse_result, parse_task
+from oat.messages import (
+    MAX_REPORTED,
+    InvalidMessageError,
+    ProgressReport,
+    Result,
+    Task,
+    parse_progress_report,
+    parse_result,
+    parse_task,
+)
 from oat.settings import Limits
 
 LIMITS = Limits()
@@ -112,3 +121,32 @@ def test_an_invalid_result(changes):
     fields = {"uuid": SPEC["uuid"], "duration": 1.0, "checksum": "0" * 64} | changes
     with pytest.raises(InvalidMessageError):
         parse_result(json.dumps({name: value for name, value in fields.items() if value is not ...}))
+
+
+REPORT = {"worker": "host", "pid": 4711, "rendering": [str(uuid4())], "finished": {str(uuid4()): 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"pid": 0}, "pid"),
+        ({"worker": "a" * 256}, "worker"),
+        ({"worker": "a\0"}, "worker"),
+        ({"rendering": ["../etc"]}, "rendering.0"),
+        ({"prefetched": [str(uuid4())] * (MAX_REPORTED + 1)}, "prefetched"),
+        ({"finished": {"../etc": 1}}, "finished"),
+        ({"finished": {str(uuid4()): -1}}, "finished"),
+        ({"finished": {str(uuid4()): math.inf}}, "finished"),
+    ],
+)
+def test_an_invalid_progress_report_is_rejected(changes, said):
+    assert parse_progress_report(json.dumps(REPORT)).pid == 4711
+    with pytest.raises(InvalidMessageError, match=said):
+        parse_progress_report(json.dumps(REPORT | changes))
+
+
+def test_the_largest_progress_report_is_below_the_limit_of_messages():
+    uuids = [uuid4() for _ in range(MAX_REPORTED)]
+    finished = dict.fromkeys(uuids, 12345.6)
+    report = ProgressReport(worker="a" * 255, pid=2**31 - 1, prefetched=uuids, finished=finished)
+    assert parse_progress_report(report.to_json()) == report

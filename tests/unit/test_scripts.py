@@ -7,19 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from helpers.waiting import TIMEOUT
+
 ROOT = next(parent for parent in Path(__file__).parents if (parent / "Makefile").exists())
 
 BENCHMARKS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
 
 SCRIPTS = sorted(
     {*re.findall(r"\.venv/bin/python (\S+\.py)", (ROOT / "Makefile").read_text())}
-    | {f"benchmarks/{name}.py" for name in ("steps", "web")}
+    | {f"benchmarks/{name}.py" for name in ("steps", "watching", "web")}
 )
 
 
 def run(*arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
 
 

@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oat.addresses.paths import path_of, sqlite_url
-from oat.addresses.url import ServerUrl, one_of, parse_server_url, reject_unknown, scheme_of, seconds_of
+from oat.addresses.url import (
+    ServerUrl,
+    choice_of,
+    number_of,
+    one_of,
+    parse_server_url,
+    reject_unknown,
+    scheme_of,
+    seconds_of,
+)
 from oat.errors import SettingsError
 
 FORM = "mysql+pymysql://user:password@host/name, postgresql+psycopg://… or sqlite:///file"
@@ -28,6 +37,23 @@ USER_OPTIONS = frozenset({"user", "password"})
 
 SECONDS = frozenset({"connect_timeout", "read_timeout", "write_timeout", "timeout"})
 """Options that are a number of seconds."""
+
+NUMBERS = frozenset({
+    "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "sslsni", "tcp_user_timeout",
+})  # fmt: skip
+"""Options that are another whole number."""
+
+CHOICES = {
+    "charset": "utf8mb4",  # messages of errors may have any sign
+    "channel_binding": "disable prefer require",
+    "gssencmode": "disable prefer require",
+    "load_balance_hosts": "disable random",
+    "sslcertmode": "disable allow require",
+    "sslmode": "disable allow prefer require verify-ca verify-full",
+    "sslnegotiation": "postgres direct",
+    "target_session_attrs": "any read-write primary",  # all services write
+}
+"""Options that are one of some words: a driver would find out only when it connects, and the services wait."""
 
 MYSQL_FLAGS = frozenset({"ssl_check_hostname", "ssl_disabled"})
 
@@ -112,6 +138,11 @@ def _parse_server(url: str, driver: str) -> DatabaseAddress:
     password = _part(parts, "password", parts.password)
     options = {name: _option(parts, driver, name) for name in parts.parameters if name in known}
     options = {name: value for name, value in options.items() if value is not None}
+    if driver == MYSQL and not parts.path:
+        raise SettingsError(f"there is no name of a database in it; expected {FORM}")
+    hosts, ports = (str(options.get(name, "")).count(",") for name in ("host", "port"))
+    if ports not in (0, hosts):
+        raise SettingsError(f"there are {ports + 1} ports for {hosts + 1} servers")
     if driver == MYSQL and (tls := {name[4:]: options.pop(name) for name in MYSQL_TLS & options.keys()}):
         options["ssl"] = tls
     shown = ServerUrl(scheme_of(url), user, password, parts.host, parts.port, parts.path, {})
@@ -139,8 +170,11 @@ def _option(parts: ServerUrl, driver: str, name: str) -> object:
     """Return the value of a driver's option, in the type that the driver wants; None if it is empty."""
     if driver == POSTGRESQL and name in ("host", "port", "hostaddr"):  # several servers, tried in turn
         return ",".join(parts.parameters[name]) or None
-    if name in SECONDS:
-        return seconds_of(parts.parameters, name)
+    for names, parse in ((SECONDS, seconds_of), (NUMBERS, number_of)):
+        if name in names:
+            return parse(parts.parameters, name)
+    if name in CHOICES:
+        return choice_of(parts.parameters, name, CHOICES[name])
     value = one_of(parts.parameters, name)
     if value is None or not (driver == MYSQL and name in MYSQL_FLAGS):
         return value

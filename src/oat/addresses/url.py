@@ -74,6 +74,9 @@ def parse_server_url(url: str, form: str) -> ServerUrl:
     if host and not host.startswith("/") and not _is_host(host):  # PostgreSQL's may be the folder of a socket
         raise SettingsError(f"expected {form}, with a name or an address of a host")
     parameters = _parameters(parts.query)
+    values = [value for each in parameters.values() for value in each]
+    if any("\0" in unquote(part) for part in (parts.netloc, parts.path, *values)):
+        raise SettingsError(f"expected {form}, without NUL")  # libraries in C would read no further
     for secret in (_decoded(parts.password), *parameters.get("password", []), *parameters.get("sslpassword", [])):
         remember_secret(secret)
     return ServerUrl(
@@ -110,6 +113,22 @@ def seconds_of(parameters: dict[str, list[str]], name: str) -> int | None:
     if not re.fullmatch(r"[0-9]{1,4}", value, re.ASCII) or not 1 <= int(value) <= 3600:  # noqa: PLR2004 (an hour)
         raise SettingsError(f"the parameter {name} is a whole number of seconds from 1 to 3600")
     return int(value)
+
+
+def choice_of(parameters: dict[str, list[str]], name: str, choices: str) -> str | None:
+    """Return the value of the parameter `name`, one of the words in `choices`."""
+    value = one_of(parameters, name)
+    if value is not None and value not in choices.split():
+        raise SettingsError(f"the parameter {name} is {', '.join(choices.split())}".replace(", ", " or "))
+    return value
+
+
+def number_of(parameters: dict[str, list[str]], name: str) -> str | None:
+    """Return the value of the parameter `name`, a whole number."""
+    value = one_of(parameters, name)
+    if value is not None and not re.fullmatch(r"[0-9]{1,9}", value, re.ASCII):
+        raise SettingsError(f"the parameter {name} is a whole number")
+    return value
 
 
 def _is_host(host: str) -> bool:

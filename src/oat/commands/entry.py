@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from oat.errors import is_out_of_memory
+
 SERVICES = frozenset({"producer", "worker", "tracker", "web"})
 """Commands that run until they are stopped, and end with 0 then."""
 
@@ -56,12 +58,16 @@ def _service_main(name: str = "") -> NoReturn:
 
 @contextlib.contextmanager
 def _loading() -> Iterator[None]:
-    """Say in one line what is missing of the installation; `cli` handles the errors of what it executes."""
+    """Say in one line why the program cannot be loaded; `cli` handles the errors of what it executes."""
+    # What multiplies matrices in NumPy is not used, and would start threads with memory of their own.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         yield
-    except ImportError as error:
+    except (ImportError, MemoryError, OSError) as error:
         if "--debug" in sys.argv:
             raise
+        if is_out_of_memory(error):
+            sys.exit("oat: out of memory: free some memory, or raise its limit (ulimit -v)")
         sys.exit(f"oat: the installation is not complete ({error}): install the requirements again")
 
 

@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from oat.addresses import redact
+from oat.errors import is_out_of_memory
 from oat.process import print_error
 from oat.settings import PermanentError, SettingsError
 
@@ -46,8 +47,8 @@ REMEDIES = {
     errno.ENAMETOOLONG: f"choose a shorter name: {_WHERE}",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "raise the system's limit of open files (fs.file-max)",
-    errno.ENOMEM: "free some memory, or use fewer --threads",
-    errno.EAGAIN: "raise the limit of processes (ulimit -u)",
+    errno.ENOMEM: "free some memory, raise its limit (ulimit -v), or use fewer --threads",
+    errno.EAGAIN: "raise the limits of processes and of memory (ulimit -u, -v), or use fewer --threads",
     errno.EIO: "the disk, or the terminal, has a fault: see dmesg",
 }
 """What helps against an error of the operating system."""
@@ -85,10 +86,10 @@ def explain(error: BaseException) -> tuple[str, int]:
             message, status = str(error), USAGE
         case PermanentError():
             message, status = str(error), FAILED
+        case ImportError() | MemoryError() | OSError() if is_out_of_memory(error):
+            message, status = f"out of memory: {REMEDIES[errno.ENOMEM]}", FAILED
         case OSError():
             message, status = _explain_os_error(error), FAILED
-        case MemoryError():
-            message, status = f"out of memory: {REMEDIES[errno.ENOMEM]}", FAILED
         case RuntimeError() if "start new thread" in str(error):
             message, status = f"no thread can be started: {REMEDIES[errno.EAGAIN]}", FAILED
         case ImportError():

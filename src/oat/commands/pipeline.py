@@ -17,6 +17,7 @@ from uuid import UUID
 from oat.commands.contact_sheet import draw_contact_sheet
 from oat.commands.supervisor import Supervisor
 from oat.messaging import TASKS, Broker
+from oat.process import exempt_from_collection
 from oat.records import Database, Status
 from oat.services import Producer, Ranges, Tracker
 from oat.settings import Settings
@@ -118,6 +119,7 @@ class Pipeline:
         except BaseException:
             self.__exit__()
             raise
+        exempt_from_collection()
         self._started = time.monotonic()
         tracker.start()
         if not any(self._backlog):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from oat.addresses import parse_broker, parse_database
-from oat.process import install_signal_handlers
+from oat.process import exempt_from_collection, install_signal_handlers
 from oat.services import serve_metrics
 from oat.settings import PermanentError, Settings
 
@@ -57,6 +57,7 @@ def serve(service: Stoppable, settings: Settings, is_busy: Callable[[], bool] = 
         service.stop()
 
     install_signal_handlers(stop, is_busy)
+    exempt_from_collection()
     try:
         service.run()
     except PermanentError as error:

@@ -17,7 +17,14 @@ from multiprocessing.connection import Connection
 
 from oat.addresses import redact
 from oat.commands.errors import explain
-from oat.process import configure_logging, install_signal_handlers, prepare_streams, print_error, shut_down
+from oat.process import (
+    configure_logging,
+    exempt_from_collection,
+    install_signal_handlers,
+    prepare_streams,
+    print_error,
+    shut_down,
+)
 from oat.rendering import warm_up
 from oat.services import Worker
 from oat.settings import PermanentError, Settings
@@ -122,6 +129,7 @@ def _serve_parent(settings: Settings, threads: int, parent: Connection) -> None:
     install_signal_handlers(worker.stop, worker.is_busy)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     warm_up()
+    exempt_from_collection()
     with contextlib.suppress(OSError):
         parent.send_bytes(READY)
     worker.run()

@@ -20,14 +20,9 @@ from kombu.exceptions import KombuError
 from oat.addresses import parse_broker
 from oat.messaging import embedded
 from oat.messaging.confirms import Confirms
-from oat.messaging.connection import (
-    PERMANENT_ERRORS,
-    READ_TIMEOUT,
-    BrokerError,
-    ConnectionLostError,
-    connect,
-)
+from oat.messaging.connection import PERMANENT_ERRORS, READ_TIMEOUT, BrokerError, ConnectionLostError, connect
 from oat.messaging.deliveries import Acknowledgements, Delivery, count_redeliveries
+from oat.messaging.progress import ProgressReports, progress_reports
 from oat.messaging.queues import declare, supports_quorum_queues
 from oat.messaging.self_pipe import SelfPipe
 from oat.process import exponential_backoff
@@ -38,7 +33,7 @@ FLUSH_INTERVAL = 0.03
 and writes many."""
 
 POLL_INTERVAL = 0.02
-"""Seconds between two polls of the embedded broker's folder, at least: it cannot notify a consumer."""
+"""Seconds between two polls of the embedded broker's folder, at least, where its `FolderWatch` notices nothing."""
 
 MIN_PAUSE, MAX_PAUSE = 0.5, 15.0
 """Seconds between the first two attempts to connect, and between two at most: a restart takes a while."""
@@ -78,6 +73,8 @@ class Broker:
         self._consumers: list[str] = []
         self._confirms = Confirms()
         self._acknowledgements = Acknowledgements(None)
+        self.progress: ProgressReports
+        """Progress reports on this connection; there are some once it is open."""
 
     def serve(self, session: Callable[[], None], has_unfinished: Callable[[], bool] = lambda: False) -> None:
         """Run `session` on a connection, again on a new one whenever that is lost, until it returns.
@@ -240,6 +237,7 @@ class Broker:
         self._consumers = []
         self._confirms = Confirms()
         self._acknowledgements = Acknowledgements(self._channel)
+        self.progress = progress_reports(self._connection, self.address.folder)
         declare(self._channel, self._quorum and supports_quorum_queues(self._connection))
         if self._is_rabbitmq:
             self._channel.confirm_select()
@@ -285,15 +283,17 @@ class Broker:
         self._received.extend(self._confirms.all_confirmed())
         while True:
             self._pause_between_reads()
-            woken = self._self_pipe.drain()
+            woken, changed = self._self_pipe.drain(), self._channel.watch.drain()
             with contextlib.suppress(TimeoutError):
                 while self._consumers:
                     self._connection.drain_events(timeout=0)
-            self._read_at = time.monotonic()
-            left = deadline - self._read_at
-            if woken or self._received or left <= 0:
+            now = time.monotonic()
+            if woken or changed or self._received:
+                self._read_at = now
+            if woken or self._received or now >= deadline:
                 return
-            self._self_pipe.wait(min(max(POLL_INTERVAL, self.flush_interval), left))
+            interval = min(max(POLL_INTERVAL, self.flush_interval), deadline - now)
+            self._self_pipe.wait(interval, self._channel.watch.file)
 
     def _pause_between_reads(self) -> None:
         """Sleep until `flush_interval` has passed since the last read."""

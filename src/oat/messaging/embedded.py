@@ -22,6 +22,7 @@ from kombu.connection import Connection
 from kombu.transport import filesystem, virtual
 
 from oat.messaging.deliveries import Choose, Delivery
+from oat.messaging.folder_watch import FolderWatch
 from oat.messaging.queues import RESULTS, TASKS
 from oat.process import DurableFolder, create_durably, unique_name
 
@@ -59,6 +60,8 @@ class Channel(filesystem.Channel):
         self._unflushed: defaultdict[str, list[Message]] = defaultdict(list)
         self._requeued: defaultdict[str, list[Message]] = defaultdict(list)
         self._listing: defaultdict[str, deque[str]] = defaultdict(deque)
+        self.watch = FolderWatch()
+        """Of the queues that are consumed."""
 
     def publish(self, exchange: str, body: bytes) -> None:
         """Publish the JSON document `body` to the queue of the same name as `exchange`, as plain text."""
@@ -98,10 +101,16 @@ class Channel(filesystem.Channel):
         self._position = max(self._position + 1, time.time_ns())
         return self._position
 
+    def basic_consume(self, queue: str, *args: Any, **kwargs: Any) -> None:
+        """Consume as kombu does, and watch the folder of `queue`."""
+        self.watch.add(f"{self._folder}/{queue}")
+        super().basic_consume(queue, *args, **kwargs)  # type: ignore[no-untyped-call]  # as above
+
     def close(self) -> None:
         """Return what is unacknowledged to its queue."""
         super().close()  # type: ignore[no-untyped-call]  # as above
         self.flush()
+        self.watch.close()
 
     def _restore(self, message: Any) -> None:
         before, self._unflushed = self._unflushed, self._requeued

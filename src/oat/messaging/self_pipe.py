@@ -3,6 +3,14 @@
 import contextlib
 import selectors
 import socket
+from typing import Protocol
+
+
+class HasFileno(Protocol):
+    """What `selectors` can wait for."""
+
+    def fileno(self) -> int:
+        """Return its file descriptor."""
 
 
 class SelfPipe:
@@ -14,7 +22,7 @@ class SelfPipe:
         self._writer.setblocking(False)
         self._woken = False
 
-    def wait(self, timeout: float, connection: socket.socket | None = None) -> tuple[bool, bool]:
+    def wait(self, timeout: float, connection: HasFileno | None = None) -> tuple[bool, bool]:
         """Wait until `wake` has been called or `connection` is readable, for `timeout` seconds at most.
 
         Returns:

@@ -1,10 +1,11 @@
 """Process: what every process of the program needs, whichever service it runs.
 
-The log, the signals, the readiness notification, the backoff of retries, atomic and durable writes of files, and
-the format of values for people.
+The log, the signals, the readiness notification, garbage collection, the backoff of retries, atomic and durable
+writes of files, and the format of values for people.
 """
 
 from oat.process.backoff import exponential_backoff
+from oat.process.collection import exempt_from_collection
 from oat.process.durable_folder import DurableFolder, create_durably
 from oat.process.files import remove_stale_files, stale_files, temporary_name, unique_name, write_atomically
 from oat.process.formatting import format_duration, format_number, format_size, format_time
@@ -18,6 +19,7 @@ __all__ = [
     "configure_logging",
     "create_durably",
     "drop_unwritable",
+    "exempt_from_collection",
     "exponential_backoff",
     "flush_output",
     "format_duration",

@@ -9,6 +9,7 @@ from oat.records.database import Database, Record
 from oat.records.fractal import Fractal
 from oat.records.lookup import BATCH_SIZE
 from oat.records.paging import CURSOR, Cursor
+from oat.records.recent_tasks import TaskRow
 from oat.records.reconcile import resend_timeout
 from oat.records.states import Status
 from oat.records.transactions import DatabaseError
@@ -26,6 +27,7 @@ __all__ = [
     "NotFoundError",
     "Record",
     "Status",
+    "TaskRow",
     "is_in_future",
     "resend_timeout",
 ]

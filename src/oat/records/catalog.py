@@ -1,7 +1,7 @@
 """The catalog: queries of the gallery and the API about the records; it cancels, retries and deletes them."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, NoReturn
 from uuid import UUID
@@ -14,6 +14,7 @@ from oat.records.database import Database
 from oat.records.fractal import Fractal
 from oat.records.lookup import BATCH_SIZE
 from oat.records.paging import Cursor, Page
+from oat.records.recent_tasks import TaskRow, recent_tasks
 from oat.records.schema import fractals, outbox
 from oat.records.states import RETRIED, Status
 
@@ -127,6 +128,10 @@ class Catalog(Database):
 
         found, now = self._read(work)
         return sorted(found, key=lambda fractal: fractal.finished_at or fractal.created_at), now
+
+    def recent_tasks(self, limit: int, also: Iterable[UUID]) -> tuple[list[TaskRow], datetime]:
+        """Return the tasks that moved last, are next, or are asked for, and the time: `recent_tasks`."""
+        return self._read(lambda connection: (recent_tasks(connection, limit, also), self._clock.now(connection)))
 
     def cancel(self, uuid: UUID) -> None:
         """Set the waiting record `uuid` to `cancelled`, and take its task out of the outbox.

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from oat import addresses
 from oat.addresses import SQLITE, DatabaseAddress, parse_database
 from oat.process import create_durably
+from oat.settings import SettingsError
 
 CONNECT_TIMEOUT = 10
 """Seconds a server may take to accept a connection."""
@@ -41,11 +42,15 @@ def make_engine(url: str) -> sa.Engine:
     address = parse_database(url)
     options = _options(address)
     connect_args = address.merge(options.pop("connect_args"))
-    engine = sa.create_engine(_sqlalchemy_url(address), connect_args=connect_args, **options)
+    # Without the pool's own rollback: a connection that returns to it has committed or rolled back already.
+    engine = sa.create_engine(
+        _sqlalchemy_url(address), connect_args=connect_args, pool_reset_on_return=None, **options
+    )
     if address.driver == SQLITE:
         _prepare_sqlite(engine)
     elif address.driver == addresses.POSTGRESQL:
         _prepare_postgresql(engine)
+    _check_files(address, engine, connect_args)
     return engine
 
 
@@ -81,6 +86,29 @@ def _options(address: DatabaseAddress) -> dict[str, Any]:
             return {"connect_args": timeouts | {"autocommit": True, "prepare_threshold": None}}
 
 
+def _check_files(address: DatabaseAddress, engine: sa.Engine, connect_args: dict[str, Any]) -> None:
+    """Raise `SettingsError` if the files that `address` names cannot be used: a driver says so late, if at all."""
+    problem = ""
+    match address.driver:
+        case addresses.SQLITE:
+            file = Path(address.database or "")
+            problem = f"{file} is no file" if file.exists() and not (file.is_file() or file.is_dir()) else ""
+        case addresses.MYSQL if "ssl" in connect_args:
+            _, options = engine.dialect.create_connect_args(engine.url)
+            try:
+                engine.dialect.loaded_dbapi.connect(**{**options, **connect_args, "defer_connect": True})
+            except (OSError, ValueError) as error:
+                problem = f"the parameters ssl_… cannot be used: {error}"
+        case addresses.POSTGRESQL:
+            paths = {
+                name: str(connect_args.get(name, "")) for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+            }
+            missing = [name for name, path in paths.items() if path.startswith("/") and not Path(path).exists()]
+            problem = f"there is no file that the parameter {missing[0]} names" if missing else ""
+    if problem:
+        raise SettingsError(f"database URL {address.driver}://…: {problem}")
+
+
 def _prepare_sqlite(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
@@ -99,3 +127,14 @@ def _prepare_postgresql(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "begin")
     def on_begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(_BEGIN_POSTGRESQL)
+
+    @sa.event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, _record: Any, args: Any, options: dict[str, Any]) -> Any:
+        try:
+            return dialect.loaded_dbapi.connect(*args, **options)
+        except dialect.loaded_dbapi.OperationalError as error:
+            from oat.records.startup_errors import startup_sqlstate  # noqa: PLC0415 (psycopg is loaded by now)
+
+            if error.sqlstate is None and not isinstance(error, dialect.loaded_dbapi.errors.ConnectionTimeout):
+                error.sqlstate = startup_sqlstate(options)
+            raise

@@ -110,6 +110,7 @@ MYSQL: Codes = {
     1080: ("FORCING_CLOSE", _T),
     1105: ("UNKNOWN_ERROR", _T),  # of proxies, for what they cannot name
     1114: ("RECORD_FILE_FULL", _T),  # the table is full, mostly since the disk is
+    1115: ("UNKNOWN_CHARACTER_SET", _P),
     1129: ("HOST_IS_BLOCKED", _T),  # until somebody says FLUSH HOSTS
     1130: ("HOST_NOT_PRIVILEGED", _P),
     1135: ("CANT_CREATE_THREAD", _T),
@@ -133,6 +134,7 @@ MYSQL: Codes = {
     1226: ("USER_LIMIT_REACHED", _T),
     1227: ("SPECIFIC_ACCESS_DENIED_ERROR", _P),
     1251: ("NOT_SUPPORTED_AUTH_MODE", _P),
+    1273: ("UNKNOWN_COLLATION", _P),
     1275: ("SERVER_IS_IN_SECURE_AUTH_MODE", _P),
     1290: ("OPTION_PREVENTS_STATEMENT", _T),  # read_only: a replica, until it is promoted or the primary is back
     1297: ("GET_TEMPORARY_ERRMSG", _T),

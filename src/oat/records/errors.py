@@ -12,17 +12,11 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from oat.records.error_codes import MYSQL, MYSQL_CLASSES, POSTGRESQL, POSTGRESQL_CLASSES, SQLITE, ErrorKind
 
-_CONNECT_MESSAGES = (
-    (re.compile(r'FATAL: +database ".*" does not exist|FATAL: +no such database'), "3D000"),
-    (re.compile(r"FATAL: +(password|SASL) authentication failed"), "28P01"),
-    (
-        re.compile(r'FATAL: +(no pg_hba\.conf entry|no such user|role ".*" (does not exist|is not permitted))'),
-        "28000",
-    ),
-    (re.compile(r"FATAL: +permission denied"), "42501"),
+_PGBOUNCER_REFUSES = re.compile(
+    r'FATAL: +(database ".*" does not exist|no such (database|user)|\S+ authentication failed|unsupported startup)'
 )
-"""The SQLSTATE of what PostgreSQL and PgBouncer say while a connection is made. libpq has the SQLSTATE only of
-errors after that, and psycopg passes its message on. A server that speaks another language is waited for."""
+"""What PgBouncer says, always in English, while a connection is made; 1.18, for one, with 08P01 whatever it is
+about."""
 
 _UNKNOWN = ("", ErrorKind.BUG)
 """What the tables do not have."""
@@ -65,7 +59,10 @@ def _postgresql_kind(error: Any) -> ErrorKind | None:
     if sqlstate is None:
         if error.pgconn is not None and error.pgconn.needs_password:
             return ErrorKind.PERMANENT  # the server asks for a password, and the URL has none
-        sqlstate = next((state for message, state in _CONNECT_MESSAGES if message.search(str(error))), None)
-    if sqlstate is None:
         return None
-    return (POSTGRESQL.get(sqlstate) or POSTGRESQL_CLASSES.get(sqlstate[:2], _UNKNOWN))[1]
+    default = _UNKNOWN
+    if error.diag.sqlstate is None:  # while the connection is made: `startup_errors`
+        if sqlstate == "08P01" and _PGBOUNCER_REFUSES.search(str(error)):
+            return ErrorKind.PERMANENT
+        default = ("", ErrorKind.PERMANENT)  # no statement of ours, but the URL: such as a parameter unknown there
+    return (POSTGRESQL.get(sqlstate) or POSTGRESQL_CLASSES.get(sqlstate[:2], default))[1]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from oat.messages import Result
 from oat.records.lookup import select_statuses
 from oat.records.schema import fractals
-from oat.records.states import StateChange, Status, state_change
+from oat.records.states import StateChange, Status, image_change, state_change
 
 COLUMNS = tuple(StateChange.__annotations__)
 """The columns that a result changes, beside `finished_at`."""
@@ -30,30 +30,43 @@ def apply_results(connection: sa.Connection, results: Sequence[Result], now: dat
     for result in results:
         if result.error is None or str(result.uuid) not in by_key:
             by_key[str(result.uuid)] = result
+    if all(result.error is None for result in by_key.values()):
+        # An image counts whatever the state of its record is: that need not be selected first.
+        images = [{"uuid": key, **image_change(by_key[key])} for key in sorted(by_key)]
+        if _update_rows(connection, images, now) == len(images):
+            return set()
     known = select_statuses(connection, sorted(by_key))
     changes = [
         {"uuid": key, **change}
         for key in sorted(known)
         if (change := state_change(known[key], by_key[key])) is not None
     ]
-    if connection.dialect.name in ("mysql", "mariadb"):
-        _update_rows_together(connection, changes, now)
-    elif changes:
-        # The other drivers send many executions of one statement together.
-        rows = [{f"{name}0": value for name, value in change.items()} | {"now": now} for change in changes]
-        connection.execute(_UPDATE, rows)
+    _update_rows(connection, changes, now)
     return {UUID(key) for key in by_key.keys() - known.keys()}
 
 
-def _update_rows_together(connection: sa.Connection, changes: Sequence[dict[str, Any]], now: datetime) -> None:
+def _update_rows(connection: sa.Connection, changes: Sequence[dict[str, Any]], now: datetime) -> int:
+    """Make `changes` where they still count, and return in how many rows."""
+    if not changes:
+        return 0
+    if connection.dialect.name in ("mysql", "mariadb"):
+        return _update_rows_together(connection, changes, now)
+    # The other drivers send many executions of one statement together.
+    rows = [{f"{name}0": value for name, value in change.items()} | {"now": now} for change in changes]
+    return connection.execute(_UPDATE, rows).rowcount
+
+
+def _update_rows_together(connection: sa.Connection, changes: Sequence[dict[str, Any]], now: datetime) -> int:
     """Make `changes`, many rows in a statement: a third of the time of a statement for each, here and in MySQL."""
+    matched = 0
     for start in range(0, len(changes), MAX_ROWS):
         batch = list(changes[start : start + MAX_ROWS])
-        # Only powers of two, so that few statements are built: the last change is repeated to fill up.
+        # Only powers of two, so that few statements are built: filled up with changes of a record that is none.
         size = 1 << (len(batch) - 1).bit_length()
-        batch += batch[-1:] * (size - len(batch))
+        batch += [{**batch[-1], "uuid": ""}] * (size - len(batch))
         values = {f"{name}{n}": value for n, change in enumerate(batch) for name, value in change.items()}
-        connection.execute(_update_many(size), values | {"now": now})
+        matched += connection.execute(_update_many(size), values | {"now": now}).rowcount
+    return matched
 
 
 def _parameter(name: str, row: int = 0) -> sa.BindParameter[Any]:

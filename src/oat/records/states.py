@@ -43,16 +43,21 @@ def state_change(status: Status, result: Result) -> StateChange | None:
     state.
     """
     if result.error is None:
-        return StateChange(
-            status=Status.DONE,
-            duration=result.duration,
-            checksum=result.checksum,
-            size=result.size,
-            worker=result.worker,
-            error=None,
-        )
+        return image_change(result)
     if status == Status.WAITING:
         return StateChange(
             status=Status.FAILED, duration=None, checksum=None, size=None, worker=result.worker, error=result.error
         )
     return None
+
+
+def image_change(result: Result) -> StateChange:
+    """Return what the `result` of an image changes in a record, of whatever status."""
+    return StateChange(
+        status=Status.DONE,
+        duration=result.duration,
+        checksum=result.checksum,
+        size=result.size,
+        worker=result.worker,
+        error=None,
+    )

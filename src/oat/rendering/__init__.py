@@ -4,7 +4,6 @@ Pure computation without I/O, but for the file that caches the compiled kernel. 
 image, bit for bit, on every machine.
 """
 
-from oat.rendering.escape_time import warm_up
-from oat.rendering.png import render_png
+from oat.rendering.png import render_png, warm_up
 
 __all__ = ["render_png", "warm_up"]

@@ -12,19 +12,18 @@ which the compiled `kernel` executes for many pixels at once. How it was optimiz
 `docs/explanation/kernel.md`.
 """
 
-import ctypes
 import threading
 from collections.abc import Callable
+from ctypes import c_double, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oat.messages import Task
 from oat.rendering import machine_code
-from oat.rendering.machine_code import cpu_features
+from oat.rendering.machine_code import address, cpu_features
 
 POOL_CAPACITY = 2048
 """Pixels that make the kernel's pool full: 96 KiB of memory, which a processor's second-level cache can hold."""
@@ -35,8 +34,15 @@ POOL_ARRAYS = 6
 Block = tuple[int, int]
 """Rows and columns of the pixels that the kernel puts into one vector; their product is a power of two."""
 
-Kernel = Callable[..., None]
-"""A compiled kernel; its arguments are those of `kernel._python_kernel`."""
+Kernel = Callable[..., int]
+"""A compiled kernel; its arguments are those of `kernel._python_kernel`, and what it returns means nothing."""
+
+KERNEL_ARGUMENTS = (
+    c_void_p, *[c_int64] * 5,
+    c_void_p, c_void_p, *[c_double] * 6,
+    *[c_void_p] * 6, c_int64,
+)  # fmt: skip
+"""The types of the kernel's arguments."""
 
 
 def palette_indices(task: Task, block: Block | None = None) -> NDArray[np.uint8]:
@@ -63,17 +69,13 @@ def run_kernel(kernel: Kernel, task: Task, block: Block) -> NDArray[np.uint8]:
     image = np.empty((-(-task.height // rows) * rows, -(-task.width // columns) * columns), np.uint8)
     ys, xs = (np.empty(pixels) for pixels in image.shape)
     pool = np.empty((POOL_ARRAYS, POOL_CAPACITY + rows * columns))  # a last block is added to an almost full pool
-    start = _address(pool)
+    start = address(pool)
     kernel(
-        _address(image), *image.shape, task.height, task.width, task.iterations,
-        _address(xs), _address(ys), task.xa, task.xb, task.ya, task.yb, task.cx, task.cy,
+        address(image), *image.shape, task.height, task.width, task.iterations,
+        address(xs), address(ys), task.xa, task.xb, task.ya, task.yb, task.cx, task.cy,
         *range(start, start + pool.nbytes, pool.strides[0]), POOL_CAPACITY,
     )  # fmt: skip
     return image
-
-
-def _address(array: NDArray[Any]) -> int:
-    return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
 
 
 def block_for(features: frozenset[str]) -> Block:
@@ -87,11 +89,6 @@ def block_for(features: frozenset[str]) -> Block:
     if "avx" in features or "neon" in features:
         return 2, 4
     return 2, 2
-
-
-def warm_up() -> None:
-    """Load the kernel for this machine; it is compiled first, which takes seconds, if no cached file is valid."""
-    load_kernel(block_for(cpu_features()))
 
 
 def load_kernel(block: Block) -> Kernel:
@@ -111,22 +108,4 @@ def _load_kernel(rows: int, columns: int) -> Kernel:
         return llvm_code(rows, columns)
 
     sources = (Path(__file__).with_name(name) for name in ("kernel.py", "simd.py", "palette.py"))
-    return callable_at(machine_code.load(f"kernel-{rows}x{columns}", sources, llvm_code))
-
-
-def callable_at(address: int) -> Kernel:
-    """Return a Python function that calls the kernel at this address, with the GIL released."""
-    pointer, integer, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-    function = ctypes.CFUNCTYPE(
-        ctypes.c_int32, pointer, pointer,
-        pointer, integer, integer, integer, integer, integer,
-        pointer, pointer, number, number, number, number, number, number,
-        pointer, pointer, pointer, pointer, pointer, pointer, integer,
-    )(address)  # fmt: skip
-
-    def call(*arguments: object) -> None:
-        # Numba's calling convention: the first two arguments are pointers to the return value and to an exception.
-        returned, raised = pointer(), pointer()
-        function(ctypes.byref(returned), ctypes.byref(raised), *arguments)
-
-    return call
+    return machine_code.load(f"kernel-{rows}x{columns}", sources, llvm_code, KERNEL_ARGUMENTS)

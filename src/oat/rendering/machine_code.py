@@ -5,15 +5,18 @@ milliseconds. The files lie in the user's cache directory (`XDG_CACHE_HOME`); th
 that the machine code depends on.
 """
 
+import ctypes
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 from llvmlite import binding
+from numpy.typing import NDArray
 
 from oat.addresses import cache_folder
 from oat.process import write_atomically
@@ -39,19 +42,26 @@ def cpu_features() -> frozenset[str]:
     return frozenset(name for name, available in binding.get_host_cpu_features().items() if available)
 
 
-def load(name: str, sources: Iterable[Path], llvm_code: Callable[[], tuple[str, str]]) -> int:
-    """Load a function from the cache, or compile it and add it to the cache; return its address.
+def load(
+    name: str, sources: Iterable[Path], llvm_code: Callable[[], tuple[str, str]], arguments: Sequence[type]
+) -> Callable[..., int]:
+    """Load a function from the cache, or compile it and add it to the cache.
 
     Args:
         name: the beginning of the cached file's name.
         sources: the files that determine what `llvm_code` returns.
         llvm_code: on a cache miss, returns LLVM's intermediate representation and the function's name there.
+        arguments: the types of the function's arguments, of `ctypes`.
+
+    Returns:
+        The function, which releases the GIL. It returns the integer that the compiled function returns, and 0 if
+        that returns None.
     """
     folder = cache_folder()
     file = folder and folder / f"{name}-{_digest(sources)}.o"
     code = _read(file) if file else None
     if code is None:
-        log.info("compiling the renderer for this machine, once: it takes some seconds")
+        _log_compiling()
         code = _compile(*llvm_code())
         try:
             if file is None:
@@ -59,7 +69,29 @@ def load(name: str, sources: Iterable[Path], llvm_code: Callable[[], tuple[str, 
             _write(file, code)
         except OSError as error:
             log.warning("the compiled renderer can't be kept: %s", error)
-    return _link(code)
+    return _callable(_link(code), arguments)
+
+
+@cache
+def _log_compiling() -> None:
+    log.info("compiling the renderer for this machine, once: it takes some seconds")
+
+
+def address(array: NDArray[Any]) -> int:
+    """Return the address of a writable array's first element, for a function that takes a pointer."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
+
+
+def _callable(address: int, arguments: Sequence[type]) -> Callable[..., int]:
+    # Numba's calling convention: the first two arguments are pointers to the returned value and to an exception.
+    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *arguments)(address)
+
+    def call(*values: object) -> int:
+        returned, raised = ctypes.c_int64(), ctypes.c_void_p()
+        function(ctypes.byref(returned), ctypes.byref(raised), *values)
+        return returned.value
+
+    return call
 
 
 def _digest(sources: Iterable[Path]) -> str:

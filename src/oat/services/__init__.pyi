@@ -9,6 +9,7 @@ from .dead_letters import (
 from .metrics import serve_metrics
 from .outbox import publish_overdue, publish_tasks
 from .producer import Producer
+from .progress import SHOWN, Progress, ProgressView
 from .random_tasks import Ranges, random_task
 from .recording_service import RecordingService
 from .request import MAX_COUNT, FractalRequest, InvalidRequestError
@@ -21,11 +22,14 @@ __all__ = [
     "ADVICE",
     "MAX_COUNT",
     "SAMPLE",
+    "SHOWN",
     "WINDOW",
     "DeadLetter",
     "FractalRequest",
     "InvalidRequestError",
     "Producer",
+    "Progress",
+    "ProgressView",
     "Ranges",
     "RecordingService",
     "Report",

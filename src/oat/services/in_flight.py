@@ -7,6 +7,9 @@ attached to it. Plain rules, without I/O.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import islice
+from uuid import UUID
 
 from oat.messages import Result, Task
 from oat.messaging import Delivery
@@ -21,6 +24,17 @@ REPUBLISH_AFTER = 25
 back: well below `MAX_REDELIVERIES`, as other workers cannot tell lost connections from killed workers."""
 
 
+class WorkStage(StrEnum):
+    """How far the work on a task is; each is a field of a progress report, too."""
+
+    PREFETCHED = "prefetched"
+    """No thread has begun it."""
+    RENDERING = "rendering"
+    """Its image is being rendered, or is to be stored."""
+    STORED = "stored"
+    """Its image is stored, and its result is to be confirmed."""
+
+
 @dataclass(eq=False, slots=True)
 class Work:
     """The work on one task, however often it is delivered."""
@@ -32,6 +46,8 @@ class Work:
     """Its unacknowledged deliveries on the present connection."""
     result: Result | None = None
     """None until the task is finished."""
+    stage: WorkStage = WorkStage.PREFETCHED
+    """Set by the thread that works on it."""
 
 
 class InFlight:
@@ -49,6 +65,13 @@ class InFlight:
 
     def __bool__(self) -> bool:
         return bool(self._works)
+
+    def by_stage(self, limit: int) -> dict[WorkStage, list[UUID]]:
+        """Return the tasks of each stage, the oldest `limit` at most."""
+        found: dict[WorkStage, list[UUID]] = {stage: [] for stage in WorkStage}
+        for work in islice(self._works.values(), limit):
+            found[work.stage].append(work.task.uuid)
+        return found
 
     def is_rendering(self) -> bool:
         """Tell whether there is a task without a result."""

@@ -46,9 +46,18 @@ class RenderThreads:
         ]
 
     def start(self) -> None:
-        """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+        """Start the threads.
+
+        Raises:
+            RuntimeError: the system does not allow as many; none is left, which the process would wait for.
+        """
+        for number, thread in enumerate(self._threads):
+            try:
+                thread.start()
+            except BaseException:
+                del self._threads[number:]
+                self.stop()
+                raise
 
     def stop(self) -> None:
         """End the threads, each after the task it has begun, and wait for that."""

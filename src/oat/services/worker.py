@@ -11,15 +11,15 @@ import logging
 import socket
 import time
 from functools import partial
-from itertools import chain, repeat
+from itertools import islice
 from uuid import UUID
 
 from oat.messages import MAX_REASON, InvalidMessageError, Result, Task, parse_task
 from oat.messaging import RESULTS, TASKS, Delivery
-from oat.process import notify_ready
+from oat.process import exponential_backoff, notify_ready
 from oat.rendering import render_png, warm_up
 from oat.services import metrics
-from oat.services.in_flight import InFlight, Work
+from oat.services.in_flight import InFlight, Work, WorkStage
 from oat.services.prefetch import (
     IDLE_TIMEOUT,
     MAX_PREFETCH,
@@ -31,15 +31,19 @@ from oat.services.prefetch import (
     useful_threads,
 )
 from oat.services.render_threads import RenderThreads
+from oat.services.reporter import Reporter
 from oat.services.service import Service
 from oat.settings import Settings
 from oat.storage import Store
 
 log = logging.getLogger(__name__)
 
-BACKOFF = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
-"""Seconds between two attempts at what fails for a passing reason: a full disk, a store that cannot be reached.
-After two minutes altogether the task is reported as failed: it may not block its thread for ever."""
+MIN_PAUSE, MAX_PAUSE = 0.5, 30.0
+"""Seconds between the first two attempts at what fails for a passing reason (a full disk, a store that cannot be
+reached), and between two at most."""
+
+MAX_ATTEMPTS = 10
+"""Attempts at a task, two minutes altogether; then it has failed: it may not block its thread for ever."""
 
 POLL_TIMEOUT = 3600.0
 """Seconds to wait for the broker where only a message, a finished task or a stop has to end the wait."""
@@ -54,6 +58,7 @@ class Worker(Service):
         self.name = socket.gethostname()[:255]
         self._threads = RenderThreads(threads, self._process, self.broker.wake)
         self._in_flight = InFlight(2 * MAX_PREFETCH * threads)  # twice what a connection has in flight at most
+        self._reporter = Reporter(self.broker, self._in_flight, self.name)
         self._prefetch = MIN_PREFETCH
         """Tasks for each thread."""
         self._render_time = RenderTime()
@@ -78,7 +83,7 @@ class Worker(Service):
         return self._threads.is_busy()
 
     def _prepare_store(self) -> None:
-        for delay in chain(BACKOFF, repeat(BACKOFF[-1])):
+        for delay in exponential_backoff(MIN_PAUSE, MAX_PAUSE):
             try:
                 self.store.prepare()
                 return
@@ -121,11 +126,12 @@ class Worker(Service):
         oldest = self._in_flight.oldest()
         if oldest is not None:
             timeout = min(timeout, max(0.0, oldest + self.broker.ack_timeout - time.monotonic()))
-        self.broker.wait(timeout)
+        self.broker.wait(min(timeout, self._reporter.due_in()))
         for work, result in self._collect_results():
             self._publish(work, result)
         for delivery in self._in_flight.overdue(time.monotonic() - self.broker.ack_timeout):
             self.broker.requeue(delivery)
+        self._reporter.report()
 
     def _consume(self, prefetch: int) -> None:
         self._prefetch = prefetch
@@ -161,16 +167,20 @@ class Worker(Service):
     def _process(self, work: Work) -> Result | None:
         """Render a task and store its image, in a render thread; return None if the worker stops before that."""
         task = work.task
+        work.stage = WorkStage.RENDERING
         known = self._in_flight.finished(work)
         if known and self._is_stored(known):
             log.info("task %s was redelivered; its image is stored", task.uuid)
+            work.stage = WorkStage.STORED
             return known
         rendered: tuple[bytes, float] | None = None
-        for delay in (*BACKOFF, None):
+        for delay in (*islice(exponential_backoff(MIN_PAUSE, MAX_PAUSE), MAX_ATTEMPTS - 1), None):
             try:
                 rendered = rendered or self._render(task)
                 self._threads.rendered()
-                return self._store(task, *rendered)
+                result = self._store(task, *rendered)
+                work.stage = WorkStage.STORED
+                return result
             except (OSError, MemoryError) as error:
                 reason = f"{type(error).__name__}: {error}"
                 if delay is None:
@@ -235,6 +245,7 @@ class Worker(Service):
     def _acknowledge(self, work: Work) -> None:
         for delivery in self._in_flight.confirm(work):
             self.broker.ack(delivery)
+        self._reporter.finished(work.task.uuid)
 
     def _adapt(self) -> None:
         """Adapt prefetch and number of threads to the time that tasks take."""

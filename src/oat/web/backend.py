@@ -17,6 +17,7 @@ from oat.settings import Settings
 from oat.storage import Store
 from oat.web.events import Events
 from oat.web.problems import ProblemError
+from oat.web.progress import ProgressEvents
 from oat.web.publisher import Publisher
 from oat.web.statistics import CurrentStatistics
 from oat.web.thumbnails import Thumbnails
@@ -43,19 +44,21 @@ class Backend:
         self.publisher = Publisher(settings)
         self.statistics = CurrentStatistics(self.catalog, self.publisher, settings.lease)
         self.events = Events(self.catalog, self.statistics)
+        self.progress = ProgressEvents(self.catalog, self.publisher)
         self._audit_lock = threading.Lock()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Publish tasks and events as long as this context is open."""
         self.publisher.start()
-        polling = asyncio.create_task(self.events.poll())
+        polling = [asyncio.create_task(each.poll()) for each in (self.events, self.progress)]
         try:
             yield
         finally:
-            polling.cancel()
-            with suppress(asyncio.CancelledError):
-                await polling
+            for each in polling:
+                each.cancel()
+                with suppress(asyncio.CancelledError):
+                    await each
             await asyncio.to_thread(self.publisher.stop)
             self.catalog.close()
 

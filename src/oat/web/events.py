@@ -62,7 +62,7 @@ class Events:
                 statistics = await self._statistics.get()
             except DatabaseError as error:
                 before = None
-                self._stream.publish(self._stream.new_id(), _trouble(error))
+                self._stream.publish(self._stream.new_id(), trouble(error))
             else:
                 same = before is not None and before == statistics.model_copy(update={"at": before.at})
                 if fractals or not same:
@@ -76,7 +76,7 @@ class Events:
         try:
             statistics = await self._statistics.get()
         except DatabaseError as error:
-            return _trouble(error)
+            return trouble(error)
         return format_sse_event(event="statistics", data_str=statistics.model_dump_json())
 
     def _publish(self, fractals: list[Fractal], statistics: Statistics) -> None:
@@ -96,5 +96,6 @@ class Events:
         return changed
 
 
-def _trouble(error: DatabaseError) -> bytes:
+def trouble(error: DatabaseError) -> bytes:
+    """Return the event that says why the database cannot be used."""
     return format_sse_event(event="trouble", data_str=str(error))

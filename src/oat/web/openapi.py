@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from oat.services import Progress
 from oat.web.problems import Problem
 
 _SCHEMA = "#/components/schemas/{model}"
@@ -18,28 +19,26 @@ AUDIT_RESPONSE: dict[str, Any] = {
     "content": {"application/jsonl": {"schema": {"type": "string"}}},
 }
 
-EVENTS_RESPONSE: dict[str, Any] = {
-    "description": "Server-sent events, without end.",
-    "content": {
-        "text/event-stream": {
-            "schema": {
-                "type": "object",
-                "properties": {
-                    "event": {"enum": ["fractal", "statistics", "trouble"]},
-                    "data": {
-                        "type": "string",
-                        "description": "A `Fractal` or `Statistics` as JSON; for `trouble`, a text.",
-                    },
-                    "id": {
-                        "type": "string",
-                        "description": "The value of `Last-Event-ID` with which to continue after this event.",
-                    },
-                },
-                "required": ["event", "data"],
-            }
-        }
-    },
-}
+
+def _events(data: str, *names: str) -> dict[str, Any]:
+    """Describe a response that is a stream of events of these names."""
+    properties = {
+        "event": {"enum": [*names, "trouble"]},
+        "data": {"type": "string", "description": f"{data} as JSON; for `trouble`, a text."},
+        "id": {
+            "type": "string",
+            "description": "The value of `Last-Event-ID` with which to continue after this event.",
+        },
+    }
+    schema = {"type": "object", "properties": properties, "required": ["event", "data"]}
+    return {
+        "description": "Server-sent events, without end.",
+        "content": {"text/event-stream": {"schema": schema}},
+    }
+
+
+EVENTS_RESPONSE = _events("A `Fractal` or `Statistics`", "fractal", "statistics")
+PROGRESS_RESPONSE = _events("A `Progress`", "progress")
 
 
 def file_response(media_type: str) -> dict[str, Any]:
@@ -50,7 +49,8 @@ def file_response(media_type: str) -> dict[str, Any]:
     }
 
 
-def add_problem_schemas(app: FastAPI) -> None:
-    """Add the schema that `PROBLEM_RESPONSE` refers to: FastAPI adds those of application/json only."""
-    problem = Problem.model_json_schema(ref_template=_SCHEMA)
-    app.openapi()["components"]["schemas"] |= {**problem.pop("$defs"), Problem.__name__: problem}
+def add_schemas(app: FastAPI) -> None:
+    """Add the schemas that the responses above refer to: FastAPI adds those of application/json only."""
+    for model in (Problem, Progress):
+        schema = model.model_json_schema(ref_template=_SCHEMA)
+        app.openapi()["components"]["schemas"] |= {**schema.pop("$defs"), model.__name__: schema}

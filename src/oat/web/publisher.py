@@ -30,6 +30,12 @@ QUEUE_POLL_INTERVAL = 1.0
 """Seconds between two requests for the lengths of the queues, which the statistics show once a second at most."""
 
 
+WATCH_TIMEOUT = 5.0
+"""Seconds after the last `watch` for which the progress reports of workers are received: some polls of them."""
+
+MAX_REPORTS = 1000
+"""Progress reports kept until they are taken, the latest."""
+
 REMOVAL_TIMEOUT = 30.0
 """Seconds that a request to cancel waits for the messages to be removed: enough for a queue of 100,000."""
 
@@ -44,6 +50,10 @@ class Publisher(RecordingService):
         """Requests to remove the messages of cancelled tasks."""
         self._batch: list[Task] = []
         """Tasks that the thread has taken and not published yet."""
+        self._reports: deque[tuple[float, bytes | str]] = deque(maxlen=MAX_REPORTS)
+        self._watch_until = 0.0
+        self._watching = False
+        """Whether this connection receives progress reports."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self.queues: Mapping[str, int] | None = None
@@ -78,6 +88,17 @@ class Publisher(RecordingService):
         except TimeoutError:
             return None
 
+    def watch(self) -> list[tuple[float, bytes | str]]:
+        """Return the progress reports received since the last time, and receive more for `WATCH_TIMEOUT`.
+
+        Returns:
+            The bodies, each with the time of the monotonic clock at which it was received.
+        """
+        self._watch_until = time.monotonic() + WATCH_TIMEOUT
+        if not self._watching:
+            self.broker.wake()
+        return [self._reports.popleft() for _ in range(len(self._reports))]
+
     def stop(self, timeout: float = 5.0) -> None:
         """Do what is pending, for `timeout` seconds at most, and end the thread."""
         deadline = time.monotonic() + timeout
@@ -110,12 +131,14 @@ class Publisher(RecordingService):
     def _session(self) -> None:
         """Publish and poll on one connection, until it is lost or the thread is to end."""
         notify_ready()
+        self._watching = False
         try:
             poll_due = overdue_due = 0.0
             while not self.stopping.is_set():
                 self._publish_pending()
                 self._remove_cancelled()
                 now = time.monotonic()
+                self._receive_reports(now)
                 if now >= overdue_due:
                     overdue_due = now + self.settings.lease
                     publish_overdue(self.settings.lease, self.database, self.broker)
@@ -126,6 +149,13 @@ class Publisher(RecordingService):
                 self.broker.wait(max(0.0, poll_due - time.monotonic()))
         finally:
             self.queues = None
+
+    def _receive_reports(self, now: float) -> None:
+        wanted = now < self._watch_until
+        if wanted != self._watching:
+            self._watching = wanted
+            (self.broker.progress.watch if wanted else self.broker.progress.unwatch)()
+        self._reports.extend((now, body) for body in self.broker.progress.received())
 
     def _publish_pending(self) -> None:
         while self._batch or self._pending:

@@ -41,6 +41,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the event streams, which last for ever, and then wait for the other requests."""
         self._backend.events.close()
+        self._backend.progress.close()
         await super().shutdown(sockets)
 
 

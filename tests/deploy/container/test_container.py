@@ -8,11 +8,11 @@ import json
 import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 import sqlalchemy as sa
 import yaml
 
+from helpers import http
 from helpers.servers import MariaDB, RabbitMQ
 from helpers.waiting import free_port, wait_until
 
@@ -83,7 +83,7 @@ def test_the_services_of_the_compose_file_run_in_the_image(database, start):
         )
         uuid = connection.execute(sa.text("SELECT uuid FROM fractals WHERE status = 'done' LIMIT 1")).scalar()
     # The gallery shows what the worker wrote into the volume that they share.
-    gallery = httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=("anyone", "secretsecret"))
+    gallery = http.Client(base_url=f"http://127.0.0.1:{port}", auth=("anyone", "secretsecret"))
     wait_until(lambda: gallery.get("/readyz").is_success, "the gallery")
     image = gallery.get(f"/v1/fractals/{uuid}/image")
     assert image.content.startswith(b"\x89PNG")

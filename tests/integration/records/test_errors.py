@@ -165,7 +165,10 @@ END_ALL = {
 @pytest.mark.parametrize(
     ("kind", "fault", "remedy"), [(kind, *each) for kind, faults in FAULTS.items() for each in faults]
 )
-def test_a_server_that_takes_no_changes_for_a_while_is_waited_for(request, kind, fault, remedy, as_root, caplog):
+def test_a_server_that_takes_no_changes_for_a_while_is_waited_for(
+    request, kind, fault, remedy, as_root, caplog, monkeypatch
+):
+    monkeypatch.setattr("oat.records.catalog.TIMEOUT", 0.5)
     url = request.getfixturevalue(kind).database(uuid4().hex[:8])
     schema = sa.make_url(url).database
     owner = f"o{uuid4().hex[:8]}"

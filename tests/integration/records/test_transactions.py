@@ -71,16 +71,11 @@ def test_an_idle_connection_closed_by_the_server_is_reopened_silently(mariadb, m
     monkeypatch.setattr("oat.records.engine.IDLE_TIMEOUT", 2)
     database = Database(url, threading.Event())
     database.prepare()
-    schema = sa.make_url(url).database
+    idle = database._read(lambda connection: connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one())
     watching = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with watching.connect() as connection:
-        connections = sa.text("SELECT COUNT(*) FROM information_schema.processlist WHERE db = :schema")
-
-        def alone():
-            return connection.execute(connections, {"schema": schema}).scalar_one() == 1
-
-        assert not alone()
-        wait_until(alone, "the other connection to be gone")
+        listed = sa.text("SELECT COUNT(*) FROM information_schema.processlist WHERE id = :idle")
+        wait_until(lambda: not connection.execute(listed, {"idle": idle}).scalar_one(), "its end")
     caplog.clear()
     assert database.count() == 0
     assert not caplog.records

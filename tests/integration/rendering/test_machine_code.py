@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers import HELPERS
+from helpers.waiting import TIMEOUT
 from oat.rendering.machine_code import cpu_features
 
 INSTRUCTION_SETS = {
@@ -22,7 +23,7 @@ def warm_up(cache: Path) -> bytes:
     code = "import logging; logging.basicConfig(level=20); from oat.rendering import warm_up; warm_up()"
     environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
     return subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, check=True, timeout=200
+        [sys.executable, "-c", code], env=environment, capture_output=True, check=True, timeout=TIMEOUT
     ).stderr
 
 
@@ -35,12 +36,13 @@ def test_compiling_is_logged_once(tmp_path: Path) -> None:
 
 def test_damaged_machine_code_is_made_again(tmp_path: Path) -> None:
     warm_up(tmp_path)
-    (file,) = tmp_path.glob("oat/*")
-    good = file.read_bytes()
-    for damaged in b"", good[:-1], good[:-1] + bytes([good[-1] ^ 1]):
-        file.write_bytes(damaged)
+    good = {file: file.read_bytes() for file in tmp_path.glob("oat/*")}
+    assert len(good) == 2
+    for damage in (lambda _: b""), (lambda code: code[:-1]), (lambda code: code[:-1] + bytes([code[-1] ^ 1])):
+        for file, code in good.items():
+            file.write_bytes(damage(code))
         assert b"compiling the renderer" in warm_up(tmp_path)
-        assert file.read_bytes() == good
+        assert {file: file.read_bytes() for file in good} == good
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import oat.messaging.broker
 import oat.services.worker
 from helpers.proxy import Proxy
 from helpers.tasks import task
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 from oat.messages import parse_result
 from oat.messaging.broker import Broker
 from oat.messaging.queues import DEAD_LETTERS, DELIVERY_LIMIT, RESULTS, TASKS
@@ -30,7 +30,7 @@ class Renderer:
 
     def __call__(self, task):
         self.begun[task.uuid] += 1
-        assert self.done.wait(200)
+        assert self.done.wait(TIMEOUT)
         return RENDERED
 
 
@@ -136,10 +136,10 @@ def test_a_result_finished_without_a_connection_is_published_by_a_worker_that_st
 
 
 @pytest.fixture
-def impatient(rabbitmq, vhost):
-    """RabbitMQ that waits three seconds for an acknowledgement, and checks that every second."""
+def impatient(rabbitmq, vhost, request):
+    """RabbitMQ that waits for an acknowledgement only as long as the test says, and checks that every second."""
     timeouts_before = timeouts(rabbitmq)
-    set_environment(rabbitmq, consumer_timeout=3_000, channel_tick_interval=1_000)
+    set_environment(rabbitmq, consumer_timeout=1_000 * request.param, channel_tick_interval=1_000)
     yield lambda: timeouts(rabbitmq) - timeouts_before
     set_environment(rabbitmq, consumer_timeout=1_800_000, channel_tick_interval=60_000)
 
@@ -181,14 +181,16 @@ def assert_all_rendered_once(worker, renderer):
     assert renderer.begun == Counter(UUID(int=n) for n in range(3))
 
 
+@pytest.mark.parametrize("impatient", [8], indirect=True)
 def test_what_is_in_flight_returns_to_its_queue_before_the_consumer_timeout(busy_worker, impatient, renderer):
-    """Two deliveries at a time, each for a second: sixteen take twice as long as RabbitMQ waits."""
+    """Two deliveries at a time, each for a second: twenty take longer than RabbitMQ waits."""
     worker, seen = busy_worker(ack_timeout=1.0), set()
-    wait_until(lambda: seen.update(worker._in_flight._deliveries) or len(seen) >= 16, "redeliveries", step=0.01)
+    wait_until(lambda: seen.update(worker._in_flight._deliveries) or len(seen) >= 20, "redeliveries", step=0.01)
     assert_all_rendered_once(worker, renderer)
     assert impatient() == 0
 
 
+@pytest.mark.parametrize("impatient", [1], indirect=True)
 def test_an_image_in_progress_survives_the_consumer_timeout(busy_worker, impatient, renderer):
     worker = busy_worker()
     wait_until(lambda: impatient() >= 2, "two timeouts")

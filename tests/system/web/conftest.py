@@ -1,8 +1,8 @@
 """A gallery with a worker and a tracker, which the tests of the API and the pages share."""
 
-import httpx
 import pytest
 
+from helpers import http
 from helpers.system import System
 
 
@@ -18,5 +18,5 @@ def running(tmp_path_factory):
 
 @pytest.fixture
 def api(running):
-    with httpx.Client(base_url=running.url) as client:
+    with http.Client(base_url=running.url) as client:
         yield client

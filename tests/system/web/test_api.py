@@ -3,10 +3,10 @@
 import hashlib
 import io
 
-import httpx
 import pytest
 from PIL import Image
 
+from helpers import http
 from helpers.gallery import SMALL, create, finished, mark_failed, problem
 from helpers.system import System
 
@@ -82,7 +82,7 @@ def test_delete_and_retry(running, api):
 
 
 def test_a_waiting_fractal_has_no_image_and_cannot_be_deleted(tmp_path):
-    with System(tmp_path) as system, httpx.Client(base_url=system.gallery()) as api:
+    with System(tmp_path) as system, http.Client(base_url=system.gallery()) as api:
         [fractal] = create(api)
         assert "waiting" in problem(api.get(f"/v1/fractals/{fractal['uuid']}/image"), 404)
         assert "waiting" in problem(api.delete(f"/v1/fractals/{fractal['uuid']}"), 409)

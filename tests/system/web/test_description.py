@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import httpx
 import pytest
 
+from helpers import http
 from helpers.gallery import SMALL
 from helpers.system import System
 
@@ -17,12 +17,12 @@ def test_the_api_keeps_to_its_description(tmp_path):
         system.start("oat-worker")
         system.start("oat-tracker")
         url = system.gallery()
-        httpx.post(f"{url}/v1/fractals", json=SMALL | {"count": 5}).raise_for_status()
+        http.post(f"{url}/v1/fractals", json=SMALL | {"count": 5}).raise_for_status()
         system.wait_for(5)
         done = system.call(
             "schemathesis", "--config-file", CONFIGURATION, "run", f"{url}/v1/openapi.json", "--no-color"
         )
         assert done.returncode == 0, done.stdout[-6000:]
-        described = httpx.get(f"{url}/v1/openapi.json").json()["paths"]
+        described = http.get(f"{url}/v1/openapi.json").json()["paths"]
         operations = sum(len(methods) for methods in described.values())
         assert f"{operations} selected / {operations} total" in done.stdout

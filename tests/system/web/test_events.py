@@ -6,16 +6,17 @@ import threading
 
 import httpx
 
+from helpers import http
 from helpers.gallery import SMALL, create
 from helpers.processes import terminate
 from helpers.system import System
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 
 
 def events(url, got, wanted, last_id=None):
     """Listen until `wanted` of the events `got` is true."""
     headers = {"last-event-id": last_id} if last_id else {}
-    with httpx.stream("GET", f"{url}/v1/events", headers=headers, timeout=30) as stream:
+    with http.stream("GET", f"{url}/v1/events", headers=headers) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         event = {}
         for line in stream.iter_lines():
@@ -46,7 +47,7 @@ def test_events_of_recorded_and_finished_fractals(running, api):
         wait_until(lambda uuids=uuids: uuids <= done(), "all of them done")
     stop.set()
     create(api)
-    listener.join(30)
+    listener.join(TIMEOUT)
     assert not listener.is_alive()
     numbers = [event["id"] for event in got if "id" in event]
     assert len(numbers) > 1
@@ -78,7 +79,7 @@ def test_200_event_streams_and_50_requests_a_second(running):
     async def all_of_them():
         ready, wanted = asyncio.Semaphore(0), []
         limits = httpx.Limits(max_connections=50)
-        client = httpx.AsyncClient(timeout=60, limits=limits)
+        client = http.AsyncClient(timeout=TIMEOUT, limits=limits)
         async with asyncio.timeout(150), client, asyncio.TaskGroup() as group:
             listeners = [group.create_task(listen(ready, wanted)) for _ in range(200)]
             for _ in range(200):
@@ -105,5 +106,5 @@ def test_sigterm_ends_the_event_streams(tmp_path):
         listener.start()
         wait_until(lambda: got, "the first event")
         terminate(system.processes[0])
-        listener.join(30)
+        listener.join(TIMEOUT)
         assert not listener.is_alive()

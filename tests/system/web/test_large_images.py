@@ -2,10 +2,10 @@
 
 import io
 
-import httpx
 import pytest
 from PIL import Image
 
+from helpers import http
 from helpers.gallery import create, finished
 from helpers.system import System
 
@@ -21,7 +21,7 @@ def test_an_image_within_our_limits_has_its_thumbnail(tmp_path, width, height):
     with System(tmp_path, OAT_MAX_PIXELS=str(MOST_PIXELS), OAT_MAX_SIDE="1000000") as system:
         system.start("oat-worker")
         system.start("oat-tracker")
-        with httpx.Client(base_url=system.gallery(), timeout=60) as api:
+        with http.Client(base_url=system.gallery()) as api:
             # c is far out: every orbit escapes at once.
             [fractal] = create(api, width=width, height=height, iterations=2, cx=3, cy=3, xa=3, xb=4, ya=3, yb=4)
             assert finished(api, fractal["uuid"])["status"] == "done"

@@ -3,9 +3,9 @@
 import base64
 import re
 
-import httpx
 import pytest
 
+from helpers import http
 from helpers.gallery import SMALL, TOKEN, problem, raw
 from helpers.system import System
 from helpers.waiting import free_port
@@ -96,13 +96,13 @@ def test_the_token(tmp_path, public):
         browser = {"authorization": "Basic " + base64.b64encode(f"me:{TOKEN}".encode()).decode()}
         bad = [{}, {"authorization": "Bearer x"}, {"authorization": f"Basic {TOKEN}"}, {"authorization": TOKEN}]
         for headers in (good, browser):
-            assert httpx.get(f"{url}/", headers=headers).status_code == 200
-            assert httpx.post(f"{url}/v1/fractals", json=SMALL, headers=headers).status_code == 201
+            assert http.get(f"{url}/", headers=headers).status_code == 200
+            assert http.post(f"{url}/v1/fractals", json=SMALL, headers=headers).status_code == 201
         for headers in bad:
-            answer = httpx.post(f"{url}/v1/fractals", json=SMALL, headers=headers)
+            answer = http.post(f"{url}/v1/fractals", json=SMALL, headers=headers)
             problem(answer, 401)
             assert "Basic" in answer.headers["www-authenticate"]
             for path in ("/", "/v1/fractals", "/metrics", "/v1/openapi.json"):
-                assert httpx.get(url + path, headers=headers).status_code == (200 if public else 401)
-        assert httpx.get(f"{url}/healthz").status_code == 200
+                assert http.get(url + path, headers=headers).status_code == (200 if public else 401)
+        assert http.get(f"{url}/healthz").status_code == 200
         assert TOKEN not in system.processes[0].log.read_text()

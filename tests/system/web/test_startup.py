@@ -1,8 +1,8 @@
 """How `oat web` starts: without its servers, on a port in use, with wrong options."""
 
-import httpx
 import pytest
 
+from helpers import http
 from helpers.gallery import SMALL, problem
 from helpers.processes import gallery_address, terminate
 from helpers.servers import RabbitMQ
@@ -17,20 +17,20 @@ def test_without_a_broker_tasks_are_recorded_and_published_later(rabbitmq, tmp_p
     with System(tmp_path, f"amqp://guest:guest@127.0.0.1:{port}//") as system:
         process = system.start("oat", "web", "--port", 0)
         url = gallery_address(process)
-        problem(httpx.get(f"{url}/readyz"), 503)
-        assert httpx.get(f"{url}/healthz").status_code == 200
+        problem(http.get(f"{url}/readyz"), 503)
+        assert http.get(f"{url}/healthz").status_code == 200
         answer = wait_until(
-            lambda: (a := httpx.post(f"{url}/v1/fractals", json=SMALL | {"count": 3})).is_success and a,
+            lambda: (a := http.post(f"{url}/v1/fractals", json=SMALL | {"count": 3})).is_success and a,
             "the tables",
         )
         assert len(answer.json()["fractals"]) == 3
-        now = httpx.get(f"{url}/v1/statistics").json()
+        now = http.get(f"{url}/v1/statistics").json()
         assert (now["unpublished"], now["queued"]) == (3, None)
         assert "broker" in now["warnings"][0]
         server = RabbitMQ(folder, port)
         try:
             server.start()
-            wait_until(lambda: httpx.get(f"{url}/readyz").is_success, "the broker", 60)
+            wait_until(lambda: http.get(f"{url}/readyz").is_success, "the broker", 60)
             system.start("oat-worker")
             system.start("oat-tracker")
             system.wait_for(3)
@@ -45,7 +45,7 @@ def test_an_unreachable_database_is_a_503(tmp_path):
     with System(tmp_path, None, url) as system:
         process = system.start("oat", "web", "--port", 0)
         url = gallery_address(process)
-        answer = httpx.get(f"{url}/v1/fractals", timeout=60)
+        answer = http.get(f"{url}/v1/fractals")
         assert "secretsecret" not in problem(answer, 503)
         assert answer.headers["retry-after"]
 

@@ -1,7 +1,6 @@
 """The numbers of the system: statistics, metrics, unacknowledged tasks."""
 
-import httpx
-
+from helpers import http
 from helpers.gallery import create, finished
 from helpers.waiting import wait_until
 
@@ -28,13 +27,13 @@ def test_statistics_add_up(running, api):
 
 def test_unacknowledged_counts_prefetched_tasks(on_servers):
     url = on_servers.gallery()
-    httpx.post(f"{url}/v1/fractals", json={"count": 4, "width": 16, "height": 16}).raise_for_status()
-    wait_until(lambda: httpx.get(f"{url}/v1/statistics").json()["queued"] == 4, "four tasks in the queue")
+    http.post(f"{url}/v1/fractals", json={"count": 4, "width": 16, "height": 16}).raise_for_status()
+    wait_until(lambda: http.get(f"{url}/v1/statistics").json()["queued"] == 4, "four tasks in the queue")
     with on_servers.amqp() as connection:
         assert connection.channel().basic_get("tasks", no_ack=False)
 
         def one_held():
-            now = httpx.get(f"{url}/v1/statistics").json()
+            now = http.get(f"{url}/v1/statistics").json()
             return (now["waiting"], now["queued"], now["unacknowledged"]) == (4, 3, 1)
 
         wait_until(one_held, "one task unacknowledged")

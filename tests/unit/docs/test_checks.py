@@ -102,7 +102,8 @@ def test_a_reference_that_says_something_else_is_named(tmp_path: Path, monkeypat
     page.parent.mkdir()
     page.write_text("# Page\n\n<!-- generated: task -->\n<!-- end -->\n\nThe end.\n")
     monkeypatch.setattr(reference, "DOCS", page.parent)
-    monkeypatch.setattr(reference, "MAKERS", (reference.task,))
+    monkeypatch.setattr(reference, "MAKERS", ())
+    monkeypatch.setattr(reference, "MESSAGES", {"task": reference.Task})
     monkeypatch.setattr("sys.argv", ["generate_reference.py", "--check"])
     assert reference.main() == 1
     assert "`width`" not in page.read_text()

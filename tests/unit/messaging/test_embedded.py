@@ -4,12 +4,13 @@ import json
 import subprocess
 import sys
 import threading
-from queue import Empty
+from queue import Empty, Queue
 
 import pytest
 
 from oat.messaging import embedded
 from oat.messaging.broker import Broker
+from oat.messaging.folder_watch import FolderWatch
 from oat.messaging.queues import TASKS
 from oat.settings import Settings
 
@@ -122,3 +123,38 @@ def test_messages_stay_in_their_order_when_the_clock_is_set_back(tmp_path, monke
     taken = []
     in_session(tmp_path, lambda broker: taken.extend(take(broker, 3, 3)))
     assert [int(each.body) for each in taken] == [0, 10, 11]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has inotify")
+def test_a_consumer_that_waits_is_woken_by_each_message(tmp_path, monkeypatch):
+    monkeypatch.setattr("oat.messaging.broker.POLL_INTERVAL", 3600.0)
+    taken = Queue()
+
+    def consume(broker):
+        broker.consume(TASKS, 10, lambda delivery: taken.put(delivery.body))
+        for _ in range(5):
+            broker.wait(3600)
+
+    consumer = threading.Thread(target=in_session, args=(tmp_path, consume))
+    consumer.start()
+    for _ in range(5):
+        publish(tmp_path, 1)
+        assert taken.get(timeout=60) == b"0"
+    consumer.join()
+
+
+def test_a_consumer_polls_where_nothing_wakes_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(FolderWatch, "add", lambda *_: None)
+    broker = Broker(Settings(broker_url=f"filesystem://{tmp_path}"), threading.Event(), flush_interval=0)
+
+    def session():
+        broker.consume(TASKS, 1, taken.append)
+        publisher = threading.Thread(target=publish, args=(tmp_path, 1))
+        publisher.start()
+        while not taken:
+            broker.wait(3600)
+        publisher.join()
+
+    taken = []
+    broker.serve(session)
+    assert taken[0].body in (b"0", "0")

@@ -221,3 +221,25 @@ def test_a_deep_page_reads_no_more_rows_than_the_first(catalog):
             plan = str(connection.exec_driver_sql(explain + statement, parameters).all())
             assert re.search(r"ix_fractals_status_created_at|Index Scan", plan), plan
             assert not any(sign in plan for sign in ("TEMP B-TREE", "filesort", "Sort")), plan
+
+
+def test_recent_tasks_are_both_ends_of_the_queue_those_finished_last_and_those_asked_for(catalog):
+    sets = [record_task(catalog) for _ in range(9)]
+    asked, cancelled, done = sets[4], sets[8], sets[0]
+    catalog.apply([Result(uuid=done, **DONE)])
+    catalog.cancel(cancelled)
+    catalog.mark_published(sets[1:4])
+    rows, now = catalog.recent_tasks(2, [asked, uuid4()])
+    found = {row.uuid: row for row in rows}
+    assert set(found) == {*sets[1:3], *sets[6:8], asked, cancelled, done}
+    assert [found[uuid].unpublished for uuid in (sets[1], sets[7], done)] == [False, True, True]
+    assert (found[done].status, found[done].worker, found[cancelled].status) == ("done", "w", "cancelled")
+    assert found[done].finished_at <= now
+    assert found[sets[1]].finished_at is None
+
+
+def record_task(catalog):
+    """Record one task, later than those before, and return its UUID."""
+    task = random_task(Ranges(), random.Random())
+    catalog.record([task])
+    return task.uuid

@@ -3,7 +3,6 @@
 On SQLite here; tests/integration runs the same on MariaDB and PostgreSQL.
 """
 
-import threading
 from datetime import timedelta
 
 import pytest
@@ -12,19 +11,10 @@ from helpers.tasks import some_tasks
 from oat.messages import Result
 from oat.records import clock
 from oat.records.clock import LONG_AGO, TOLERANCE, DatabaseClock, is_in_future, utc_now
-from oat.records.database import Database
 from oat.records.schema import fractals, outbox
 
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 YEAR = timedelta(days=366)
-
-
-@pytest.fixture
-def database(database_url):
-    opened = Database(database_url, threading.Event())
-    opened.prepare()
-    yield opened
-    opened.close()
 
 
 def move(database, table, **changes):

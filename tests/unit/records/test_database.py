@@ -30,14 +30,6 @@ from oat.settings import MAX_INTEGER, MAX_SIDE
 DONE = {"duration": 0.5, "checksum": "0" * 64, "size": 9, "worker": "w"}
 
 
-@pytest.fixture
-def database(database_url):
-    opened = Database(database_url, threading.Event())
-    opened.prepare()
-    yield opened
-    opened.close()
-
-
 def test_the_migrations_make_the_tables_of_the_code(database, database_url):
     engine = sa.create_engine(database_url)
     with engine.connect() as connection:

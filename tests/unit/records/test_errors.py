@@ -8,12 +8,14 @@ import pymysql.constants.CR
 import pymysql.constants.ER
 import pytest
 import sqlalchemy as sa
+import trustme
 from sqlalchemy.exc import DBAPIError
 
 from oat.records.engine import make_engine
 from oat.records.error_codes import MYSQL, POSTGRESQL, SQLITE, ErrorKind
 from oat.records.errors import error_kind
 from oat.records.transactions import DatabaseError, Transactions
+from oat.settings import SettingsError
 
 
 def test_the_names_in_the_tables_are_those_of_the_drivers():
@@ -78,6 +80,25 @@ def test_a_sqlite_file_that_cannot_be_opened_is_refused(tmp_path, url):
     (tmp_path / "oat.db").mkdir()
     with pytest.raises(DatabaseError, match="refuses"):
         Transactions(url, threading.Event())._read(lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("rest", "complaint"),
+    [
+        ("mysql+pymysql://h/n?ssl_ca=/nowhere", "No such file"),
+        ("mysql+pymysql://h/n?ssl_ca=/dev/null", "cannot be used"),
+        ("mysql+pymysql://h/n?ssl_cert=/nowhere&ssl_ca={certificate}", "cannot be used"),
+        ("mysql+pymysql://h/n?ssl_cipher=nonsense", "cipher"),
+        ("postgresql+psycopg://h/n?sslrootcert=/nowhere&sslmode=verify-full", "sslrootcert"),
+        ("postgresql+psycopg://h/n?sslkey=/nowhere&sslcert=/dev/null", "sslkey"),
+        ("sqlite:////dev/null", "no file"),
+    ],
+)
+def test_files_that_cannot_be_used_are_named_before_a_connection_is_made(rest, complaint, tmp_path):
+    certificate = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(certificate))
+    with pytest.raises(SettingsError, match=complaint):
+        make_engine(rest.format(certificate=certificate))
 
 
 def test_wrong_sql_is_a_bug(url):

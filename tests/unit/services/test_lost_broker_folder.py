@@ -8,7 +8,7 @@ import pytest
 import oat.messaging.broker
 import oat.services.worker
 from helpers.tasks import task
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 from oat.messages import parse_result
 from oat.messaging.broker import Broker
 from oat.messaging.queues import RESULTS, TASKS
@@ -25,7 +25,7 @@ def test_a_result_that_cannot_be_published_is_published_later(tmp_path, monkeypa
 
     def render(task):
         begun[task.uuid] += 1
-        assert done.wait(200)
+        assert done.wait(TIMEOUT)
         return b"an image"
 
     monkeypatch.setattr(oat.services.worker, "render_png", render)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 from oat.services.render_threads import STORING_THREADS, RenderThreads
 
 
@@ -16,11 +16,11 @@ def begun():
 
     def process(_task):
         rendering.append(threading.get_ident())
-        go_on.wait(60)
+        go_on.wait(TIMEOUT)
         rendering.remove(threading.get_ident())
         threads.rendered()
         storing.append(threading.get_ident())
-        stored.wait(60)
+        stored.wait(TIMEOUT)
 
     stored = threading.Event()
     threads = RenderThreads(3, process, lambda: None)
@@ -53,3 +53,21 @@ def test_others_render_while_some_store(begun):
     wait_until(lambda: len(storing) == 3 + STORING_THREADS, "all threads storing")
     assert threads.waiting() == 100 - 3 - STORING_THREADS
     assert threads.is_busy()
+
+
+def test_threads_that_cannot_all_be_started_are_ended(monkeypatch):
+    """None is left: the process would wait for it."""
+    start = threading.Thread.start
+    started = []
+
+    def start_five(thread):
+        if len(started) == 5:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_five)
+    with pytest.raises(RuntimeError, match="start new thread"):
+        RenderThreads(3, lambda _: None, lambda: None).start()
+    assert len(started) == 5
+    assert not any(thread.is_alive() for thread in started)

@@ -9,13 +9,13 @@ import pytest
 
 import oat.services.worker
 from helpers.tasks import task
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 from oat.messaging.broker import FLUSH_INTERVAL, Broker
 from oat.messaging.queues import TASKS
 from oat.services import Ranges, random_task
 from oat.services.in_flight import Work
 from oat.services.prefetch import next_poll_interval, useful_threads
-from oat.services.worker import BACKOFF, Worker
+from oat.services.worker import Worker
 from oat.settings import Settings
 
 SHORT, LONG = 16, 17
@@ -47,7 +47,7 @@ def test_short_images_use_one_thread_and_long_ones_all(tmp_path, monkeypatch):
 
     def render(task):
         if task.width == LONG:
-            three.wait(30)
+            three.wait(TIMEOUT)
         names.append(threading.current_thread().name)
         return b"an image"
 
@@ -98,7 +98,7 @@ def test_an_image_that_cannot_be_stored_now_is_stored_later(worker, tmp_path, mo
     monkeypatch.setattr(worker.stopping, "wait", pause)
     result = worker._process(Work("a task", task()))
     assert result.error is None
-    assert pauses == list(BACKOFF[:3])
+    assert pauses == [0.5, 1.0, 2.0]
     assert hashlib.sha256(worker.store.get(result.uuid)).hexdigest() == result.checksum
 
 

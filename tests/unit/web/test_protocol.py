@@ -8,12 +8,13 @@ import threading
 import pytest
 import uvicorn
 
+from helpers.waiting import TIMEOUT
 from oat.web.protocol import LimitedHttpProtocol
 
 
 def test_an_incomplete_request_times_out(monkeypatch):
     """Half a head, half a body; but an answer may take for ever."""
-    monkeypatch.setattr("oat.web.protocol.REQUEST_TIMEOUT", 0.3)
+    monkeypatch.setattr("oat.web.protocol.REQUEST_TIMEOUT", 2.0)
     answering = threading.Event()
 
     async def application(scope, receive, send):
@@ -29,17 +30,19 @@ def test_an_incomplete_request_times_out(monkeypatch):
     thread.start()
     head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
     with contextlib.ExitStack() as stack:
-        whole, *parts = [
-            stack.enter_context(socket.create_connection(listening.getsockname(), 30)) for _ in range(4)
-        ]
-        whole.sendall(head + b"12345")
-        assert answering.wait(30)
-        for part, begun in zip(parts, (b"", head[:20], head + b"1234"), strict=True):
-            part.sendall(begun)
+
+        def send(data):
+            connection = stack.enter_context(socket.create_connection(listening.getsockname(), TIMEOUT))
+            connection.sendall(data)
+            return connection
+
+        whole = send(head + b"12345")
+        assert answering.wait(TIMEOUT)
+        parts = [send(begun) for begun in (b"", head[:20], head + b"1234")]
         assert [part.recv(100) for part in parts] == [b""] * 3
         whole.setblocking(False)
         with pytest.raises(BlockingIOError):  # neither an answer nor an end
             whole.recv(100)
     server.should_exit = True
-    thread.join(30)
+    thread.join(TIMEOUT)
     assert not thread.is_alive()

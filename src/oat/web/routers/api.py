@@ -1,5 +1,6 @@
 """The API, under /v1."""
 
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -12,7 +13,13 @@ from oat.records import Cursor, Fractal, Status
 from oat.services import FractalRequest, Statistics
 from oat.web.backend import Cancelled
 from oat.web.dependencies import BackendDependency, CursorQuery
-from oat.web.openapi import AUDIT_RESPONSE, EVENTS_RESPONSE, PROBLEM_RESPONSE, file_response
+from oat.web.openapi import (
+    AUDIT_RESPONSE,
+    EVENTS_RESPONSE,
+    PROBLEM_RESPONSE,
+    PROGRESS_RESPONSE,
+    file_response,
+)
 from oat.web.problems import ProblemError
 from oat.web.root_path import root_path
 
@@ -155,12 +162,32 @@ async def get_events(
     change, `trouble` with a text when the database cannot be reached.
     """
     if backend.events.full:
-        raise ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE, "too many event streams are open", headers={"Retry-After": "30"}
-        )
+        raise _too_many_streams()
+    return _event_stream(backend.events.subscribe(_parse_event_id(last_event_id)))
+
+
+@router.get("/progress", response_class=StreamingResponse, responses={200: PROGRESS_RESPONSE})
+async def get_progress(backend: BackendDependency) -> StreamingResponse:
+    """Stream where single tasks are, as server-sent events.
+
+    `progress` comes with the tasks that workers have, those that moved last and those that are next, when one of
+    them has moved; `trouble` with a text when the database cannot be reached. Workers report while this stream is
+    open to anybody.
+    """
+    if backend.progress.full:
+        raise _too_many_streams()
+    return _event_stream(backend.progress.subscribe())
+
+
+def _too_many_streams() -> ProblemError:
+    return ProblemError(
+        HTTPStatus.SERVICE_UNAVAILABLE, "too many event streams are open", headers={"Retry-After": "30"}
+    )
+
+
+def _event_stream(events: AsyncIterator[bytes]) -> StreamingResponse:
     headers = UNBUFFERED | {"Cache-Control": "no-cache"}
-    stream = backend.events.subscribe(_parse_event_id(last_event_id))
-    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
 def _parse_event_id(text: str | None) -> int | None:

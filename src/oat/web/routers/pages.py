@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from oat.records import Cursor, Status
-from oat.services import MAX_COUNT, SAMPLE, FractalRequest, InvalidRequestError
+from oat.services import MAX_COUNT, SAMPLE, SHOWN, FractalRequest, InvalidRequestError
 from oat.web.dependencies import BackendDependency, CursorQuery
 from oat.web.root_path import root_path
 from oat.web.templating import render
@@ -128,7 +128,7 @@ async def create(request: Request, backend: BackendDependency) -> Response:
 @router.get("/system")
 async def system(request: Request, backend: BackendDependency) -> Response:
     """Show the statistics along the path of a task."""
-    return render(request, "system.html", statistics=await backend.statistics.get(), sample=SAMPLE)
+    return render(request, "system.html", statistics=await backend.statistics.get(), sample=SAMPLE, shown=SHOWN)
 
 
 @router.get("/docs")

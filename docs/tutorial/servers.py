@@ -1,0 +1,129 @@
+#!/usr/bin/env python
+"""Runs servers of your own in this terminal until Ctrl-C: RabbitMQ and MariaDB, or those that you name.
+
+They listen on the loopback, at their usual ports, and keep what they have in ~/oat-servers. Nothing is installed,
+or started as a service of the system. In other terminals, `source ~/oat-servers/env` tells `oat` where they are,
+and brings `rabbitmqctl` and `mariadb` for them.
+"""
+
+import argparse
+import shlex
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+from helpers.servers import MariaDB, MissingError, RabbitMQ, SeaweedFS, Server
+
+FOLDER = Path.home() / "oat-servers"
+USER, PASSWORD = "tutorial", "secretsecret"
+LOGIN = f"user {USER}, password {PASSWORD}"
+
+PORTS = {"rabbitmq": 5672, "mariadb": 3306, "seaweedfs": 8333}
+TELL = {
+    "rabbitmq": f"RabbitMQ  at 127.0.0.1:5672, its page at http://127.0.0.1:15672/ ({LOGIN})",
+    "mariadb": f"MariaDB   at 127.0.0.1:3306, database tutorial ({LOGIN})",
+    "seaweedfs": f"SeaweedFS at http://127.0.0.1:8333, bucket tutorial (key {USER}, secret {PASSWORD})",
+}
+PACKAGES = {"rabbitmq": "rabbitmq-server", "mariadb": "mariadb-server"}
+
+HEARTBEAT = 60
+"""Seconds; RabbitMQ's own default."""
+
+POLL_INTERVAL = 0.2
+"""Seconds between two looks whether the servers are still there."""
+
+
+def make(name: str) -> Server:
+    """Return the server of that name, not yet started."""
+    folder = FOLDER / name
+    folder.mkdir(parents=True, exist_ok=True)
+    if name == "mariadb":
+        return MariaDB(folder, PORTS[name])
+    if name == "seaweedfs":
+        return SeaweedFS(folder, PORTS[name])
+    options = ("management.tcp.ip = 127.0.0.1", f"default_user = {USER}", f"default_pass = {PASSWORD}")
+    return RabbitMQ(folder, PORTS[name], options=options, plugins=("rabbitmq_management",), heartbeat=HEARTBEAT)
+
+
+def write_environment(servers: dict[str, Server]) -> None:
+    """Write what other terminals source, and the commands for these servers."""
+    commands = FOLDER / "bin"
+    commands.mkdir(exist_ok=True)
+    address = f"{USER}:{PASSWORD}@127.0.0.1"
+    (FOLDER / "env").write_text(
+        f"export OAT_BROKER_URL=amqp://{address}:{PORTS['rabbitmq']}/\n"
+        f"export OAT_DATABASE_URL=mysql+pymysql://{address}/tutorial\n"
+        f"export PATH={shlex.quote(str(commands))}:$PATH\n"
+    )
+    if isinstance(rabbitmq := servers.get("rabbitmq"), RabbitMQ):
+        own = {
+            name: value for name, value in rabbitmq.environment.items() if name.startswith(("RABBITMQ_", "ERL_"))
+        }
+        words = ["env", f"HOME={rabbitmq.folder}", *(f"{name}={value}" for name, value in own.items())]
+        write_command(commands / "rabbitmqctl", [*words, str(rabbitmq.BIN.with_name("rabbitmqctl"))])
+    if "mariadb" in servers:
+        login = ["-h", "127.0.0.1", "-u", USER, f"-p{PASSWORD}", "tutorial"]
+        write_command(commands / "mariadb", ["/usr/bin/mariadb", "--no-defaults", *login])
+
+
+def write_command(path: Path, words: list[str]) -> None:
+    """Write a command of these words, which passes its arguments on."""
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    path.chmod(0o755)
+
+
+def is_taken(port: int) -> bool:
+    """Return whether somebody listens on this port of the loopback."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def run(names: list[str]) -> str | None:
+    """Run the servers until Ctrl-C, or until one ends by itself: then return which."""
+    servers: dict[str, Server] = {}
+    try:
+        for name in names:
+            if is_taken(PORTS[name]):
+                service = PACKAGES.get(name, name)
+                return (
+                    f"Port {PORTS[name]} is taken: is {service} running? For a service: systemctl stop {service}"
+                )
+            servers[name] = make(name)
+            try:
+                servers[name].start()
+            except MissingError as missing:
+                return f"{missing} is not installed: tests/install-servers and make test bring it"
+            print(TELL[name], flush=True)
+        write_environment(servers)
+        print("Ready; Ctrl-C stops it. In other terminals: source ~/oat-servers/env", flush=True)
+        while True:
+            for name, server in servers.items():
+                if server.process and server.process.poll() is not None:
+                    return f"{name} has ended"
+            time.sleep(POLL_INTERVAL)
+    except KeyboardInterrupt:
+        return None
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for server in servers.values():
+            server.stop()
+
+
+def main() -> None:
+    """Parse the command line, and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "servers", nargs="*", help="rabbitmq, mariadb, seaweedfs; rabbitmq and mariadb, if none is named"
+    )
+    names = parser.parse_args().servers or ["rabbitmq", "mariadb"]
+    for name in names:
+        if name not in PORTS:
+            parser.error(f"there is no {name}; there are {', '.join(PORTS)}")
+    sys.exit(run(names))
+
+
+if __name__ == "__main__":
+    main()

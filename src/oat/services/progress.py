@@ -1,0 +1,193 @@
+"""Progress: where each of a hundred tasks is, from the records and from what workers report.
+
+The records say whether a task is unpublished, waiting or finished; the workers, which of the waiting ones they
+have, and whose results they have published. A published task of which no worker reports is queued. Plain rules,
+without I/O.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import zip_longest
+from typing import NamedTuple
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from oat.messages import ProgressReport
+from oat.records import Status, TaskRow
+from oat.services.in_flight import WorkStage
+
+SHOWN = 100
+"""Tasks whose stages are shown: as many dots as a person can tell apart."""
+
+SHOWN_IN_FLIGHT = 60
+"""Of those, tasks that workers have or whose results are queued, at most: the others are what comes and goes."""
+
+REPORT_TIMEOUT = 3.0
+"""Seconds without a report after which a worker counts as gone: six reports."""
+
+MAX_FINISHED = 1000
+"""Results that are remembered as queued, of workers that may be gone since."""
+
+
+class Stage(StrEnum):
+    """Where a task is."""
+
+    UNPUBLISHED = "unpublished"
+    QUEUED = "queued"
+    PREFETCHED = "prefetched"
+    RENDERING = "rendering"
+    STORED = "stored"
+    RESULT_QUEUED = "result queued"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+WITH_WORKER = frozenset({Stage.PREFETCHED, Stage.RENDERING, Stage.STORED})
+"""The stages of a task that a worker has in flight."""
+
+
+class WorkerKey(NamedTuple):
+    """What a worker is known by."""
+
+    host: str
+    pid: int
+
+
+class TaskProgress(BaseModel):
+    """Where one task is."""
+
+    uuid: UUID = Field(description="The UUID of the task.")
+    stage: Stage = Field(description="Its place on the way from the record to the result.")
+    worker: str | None = Field(description="The worker that has it, host:pid; or the host that has finished it.")
+    attempts: int = Field(description="How often it was put into the outbox, to be published.")
+    since: AwareDatetime = Field(description="Since when it is there, as far as was watched.")
+
+
+class Progress(BaseModel):
+    """Where tasks are: those that workers have, those that moved last, and those that are next."""
+
+    workers: list[str] = Field(description="The workers that report: host and process ID.")
+    tasks: list[TaskProgress] = Field(description=f"{SHOWN} tasks at most.")
+
+
+def stage_of(status: Status, unpublished: bool, reported: WorkStage | None, result_queued: bool) -> Stage:
+    """Return where a task is.
+
+    Args:
+        status: of its record.
+        unpublished: whether it is in the outbox.
+        reported: what a worker reports of it, None if none does.
+        result_queued: whether a worker has published its result since the latest attempt began.
+    """
+    if status != Status.WAITING:
+        return Stage(status)
+    if reported is not None:  # also one that is to be published again
+        return Stage(reported)
+    if unpublished:
+        return Stage.UNPUBLISHED
+    return Stage.RESULT_QUEUED if result_queued else Stage.QUEUED
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    stage: Stage
+    worker: str | None
+    since: datetime
+
+
+class ProgressView:
+    """The tasks that are shown, from one poll to the next."""
+
+    def __init__(self) -> None:
+        self._reports: dict[WorkerKey, tuple[float, ProgressReport]] = {}
+        self._finished: dict[UUID, float] = {}
+        """When the results of tasks were published, by the monotonic clock."""
+        self._positions: dict[UUID, _Position] = {}
+
+    def report(self, report: ProgressReport, received_at: float) -> None:
+        """Take in what a worker reports, `received_at` by the monotonic clock."""
+        self._reports[WorkerKey(report.worker, report.pid)] = received_at, report
+        for uuid, age in report.finished.items():
+            self._finished.pop(uuid, None)
+            self._finished[uuid] = received_at - age
+        while len(self._finished) > MAX_FINISHED:
+            del self._finished[next(iter(self._finished))]
+
+    def watched(self, monotonic: float) -> set[UUID]:
+        """Return the tasks that are shown or reported, and forget the workers that are gone."""
+        self._reports = {
+            key: (at, report) for key, (at, report) in self._reports.items() if at >= monotonic - REPORT_TIMEOUT
+        }
+        return set(self._positions) | set(self._in_flight())
+
+    def update(self, rows: Iterable[TaskRow], now: datetime, monotonic: float) -> Progress:
+        """Return the progress of those of the tasks `rows` that are worth showing.
+
+        Args:
+            rows: all of `watched`, and others.
+            now: by the database's clock, UTC, without a time zone, like the times of the rows.
+            monotonic: the same time by the monotonic clock.
+        """
+        in_flight = self._in_flight()
+        by_uuid = {row.uuid: row for row in rows}
+        positions = {
+            uuid: self._position(row, in_flight.get(uuid), now, monotonic) for uuid, row in by_uuid.items()
+        }
+        shown = select(positions, {uuid: row.sent_at for uuid, row in by_uuid.items()})
+        self._positions = {uuid: positions[uuid] for uuid in shown}
+        return Progress(
+            workers=sorted(map(_name, self._reports)),
+            tasks=[
+                TaskProgress(
+                    uuid=uuid,
+                    stage=position.stage,
+                    worker=position.worker,
+                    attempts=by_uuid[uuid].attempts,
+                    since=position.since.replace(tzinfo=UTC),
+                )
+                for uuid, position in self._positions.items()
+            ],
+        )
+
+    def _in_flight(self) -> Mapping[UUID, tuple[WorkStage, str]]:
+        """Return what workers have; of a task that two have, what the one says that is further."""
+        return {
+            uuid: (stage, _name(key))
+            for stage in WorkStage  # the last one wins
+            for key, (_, report) in self._reports.items()
+            for uuid in getattr(report, stage)
+        }
+
+    def _position(
+        self, row: TaskRow, reported: tuple[WorkStage, str] | None, now: datetime, monotonic: float
+    ) -> _Position:
+        finished = self._finished.get(row.uuid)
+        result_queued = finished is not None and row.sent_at < now - timedelta(seconds=monotonic - finished)
+        stage, worker = reported or (None, None)
+        where = stage_of(row.status, row.unpublished, stage, result_queued)
+        worker = worker if where in WITH_WORKER else row.worker
+        before = self._positions.get(row.uuid)
+        if before is None:
+            return _Position(where, worker, row.finished_at or row.sent_at)
+        same = (before.stage, before.worker) == (where, worker)
+        return before if same else _Position(where, worker, now)
+
+
+def select(positions: Mapping[UUID, _Position], sent_at: Mapping[UUID, datetime]) -> Sequence[UUID]:
+    """Return up to `SHOWN` tasks: first what workers have, then in turn what moved last and what is next."""
+    in_flight = WITH_WORKER | {Stage.RESULT_QUEUED}
+    last_moved = sorted(positions, key=lambda uuid: (positions[uuid].since, uuid), reverse=True)
+    chosen = [uuid for uuid in last_moved if positions[uuid].stage in in_flight][:SHOWN_IN_FLIGHT]
+    others = [uuid for uuid in last_moved if positions[uuid].stage not in in_flight]
+    queued = [uuid for uuid in others if positions[uuid].stage in (Stage.UNPUBLISHED, Stage.QUEUED)]
+    queued.sort(key=lambda uuid: (sent_at[uuid], uuid))
+    in_turn = [uuid for pair in zip_longest(others, queued) for uuid in pair if uuid is not None]
+    return list(dict.fromkeys([*chosen, *in_turn]))[:SHOWN]
+
+
+def _name(worker: WorkerKey) -> str:
+    return f"{worker.host}:{worker.pid}"

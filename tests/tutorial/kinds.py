@@ -1,0 +1,72 @@
+"""Kinds of values that are others in each run: a line of a chapter becomes a pattern for what may come instead.
+
+Everything else in a line has to come as it stands there; how wide a gap or a rule is, does not matter.
+"""
+
+import re
+from functools import cache
+
+UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+TIME = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?"
+NUMBER = r"-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?"
+
+KINDS = {
+    "uuid": UUID,
+    "sha256": r"\b[0-9a-f]{64}\b",
+    "digest": r"\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{12}\b",
+    "time": TIME,
+    "clock": r"\b\d+:\d\d:\d\d\b",
+    "address": r"\b\d{1,3}(?:\.\d{1,3}){3}\b",  # no fraction, and always the same
+    "ephemeral_port": r"(?<=:)(?:3[3-9]|[45]\d|6[0-5])\d{3}\b",  # of the client's end of a connection
+    "erlang_pid": r"<\d+\.\d+\.\d+(?:\.\d+)*>",
+    "pixels": r"\b\d+ ?× ?\d+\b",
+    "parameter": r"""\b(?:width|height|iterations|size)\b[\\'"]*\s*[:│]\s*\d+""",
+    "measure": rf"{NUMBER} ?(?:µs|ms|s|seconds|[KMG]i?B|bytes)\b",
+    "percentage": rf"{NUMBER} ?%",
+    "job": r"^\[\d+\] \d+",
+    "pid": r"\bpid \d+",
+    "decimal": r"(?<![\w.])-?\d+\.\d+(?:e[+-]?\d+)?(?![\w.]*\d)",
+    "version": r"\b\d+\.\d+\.\d+[\w.+~-]*",
+}
+SAME = {"address"}
+
+COUNT = r"\b\d+\b"
+ELLIPSIS = "..."
+
+
+def token_pattern(counts_vary: bool) -> re.Pattern[str]:
+    """Return the pattern that finds what varies in a line, gaps, rules and ellipses."""
+    kinds = KINDS | ({"count": COUNT} if counts_vary else {})
+    parts = [f"(?P<{name}>{pattern})" for name, pattern in kinds.items()]
+    return re.compile("|".join([*parts, r"(?P<gap>\s+)", r"(?P<rule>[─━═╺╸]{2,})", r"(?P<ellipsis>\.\.\.)"]))
+
+
+@cache
+def pattern_of(line: str, counts_vary: bool) -> re.Pattern[str]:
+    """Return the pattern of the lines that are like `line`; its groups are the UUIDs."""
+    pattern, end = "", 0
+    for found in token_pattern(counts_vary).finditer(line):
+        pattern += re.escape(line[end : found.start()])
+        end = found.end()
+        kind = found.lastgroup or ""
+        if kind == "uuid":
+            pattern += f"({UUID})"
+        elif kind in SAME:
+            pattern += re.escape(found[0])
+        elif kind in ("parameter", "pid"):
+            pattern += re.escape(re.sub(r"\d+$", "", found[0])) + r"\d+"
+        else:
+            pattern += {"gap": r"\s+", "rule": "[─━═╺╸]{2,}", "ellipsis": ".*?", "count": COUNT}.get(
+                kind, f"(?:{KINDS.get(kind, '')})"
+            )
+    return re.compile(pattern + re.escape(line[end:]))
+
+
+def uuids_in(line: str) -> list[str]:
+    """Return the UUIDs that a line names."""
+    return re.findall(UUID, line)
+
+
+def is_log(line: str) -> bool:
+    """Return whether a line is one of a service's log: it begins with the time."""
+    return re.match(TIME, line) is not None

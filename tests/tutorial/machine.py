@@ -1,0 +1,85 @@
+"""A machine of its own for each chapter: its commands stand as a reader types them, and several run side by side.
+
+Namespaces give it a loopback with all ports free, its own processes, which end with it, the host name `laptop`,
+and a new home `/home/you` with this checkout in `~/oat`. Root makes them, and anybody whose kernel has user
+namespaces.
+"""
+
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from oat.addresses import cache_folder
+from oat.rendering import warm_up
+
+ROOT = Path(__file__).resolve().parents[2]
+
+HOME = "/home/you"
+CHECKOUT = f"{HOME}/oat"
+
+SETUP = f"""
+set -eu
+checkout=$1 folder=$2 cache=$3; shift 3
+hostname laptop
+ip link set lo up
+mkdir "$folder/home" "$folder/checkout"
+mount --bind "$checkout" "$folder/checkout"
+mount --rbind /home "$folder/home"
+mount -t tmpfs -o mode=755 none /home
+for each in "$folder"/home/*; do
+  [ ! -d "$each" ] || {{ mkdir "/home/${{each##*/}}"; mount --rbind "$each" "/home/${{each##*/}}"; }}
+done
+mkdir -p {CHECKOUT} {HOME}/.cache
+[ ! -d "$cache" ] || cp -r "$cache" {HOME}/.cache/oat
+mount --bind "$folder/checkout" {CHECKOUT}
+echo "127.0.0.1 localhost laptop" >"$folder/hosts"
+mount --bind "$folder/hosts" /etc/hosts
+exec "$@"
+"""
+
+
+def on_own_machine(folder: Path, command: list[str]) -> list[str]:
+    """Return the words of a command that runs `command` on a machine of its own; `folder` is empty, for its use.
+
+    The renderer is compiled already, as it is for a reader from the first chapter on.
+    """
+    warm_up()
+    namespaces = ["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if os.getuid() != 0:
+        namespaces.append("--map-root-user")
+    return [
+        "unshare",
+        *namespaces,
+        "bash",
+        "-c",
+        SETUP,
+        "setup",
+        str(ROOT),
+        str(folder),
+        str(cache_folder()),
+        *command,
+    ]
+
+
+@cache
+def why_not() -> str | None:
+    """Return why there can be no such machine here; None if there can."""
+    flags = ["--map-root-user"] if os.getuid() != 0 else []
+    command = ["unshare", *flags, "--net", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "true"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "there is no unshare here"
+    return done.stderr.strip() or "unshare failed" if done.returncode else None
+
+
+def run_chapter(chapter: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a chapter on a machine of its own; its standard output tells where it differs."""
+    command = [sys.executable, "-m", "tutorial.run", str(chapter), *options]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
+    return subprocess.run(
+        on_own_machine(folder, command), env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip

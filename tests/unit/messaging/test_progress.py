@@ -1,0 +1,60 @@
+"""Progress reports on the embedded broker: who gets them, and whether anybody does."""
+
+import os
+import threading
+import time
+
+from oat.messaging.broker import Broker
+from oat.messaging.progress import WATCH_TIMEOUT
+from oat.settings import Settings
+
+
+def two_connections(folder, use):
+    """Call `use` with the reports of two connections: a worker's and a watcher's."""
+    worker, watcher = (Broker(Settings(broker_url=f"filesystem://{folder}"), threading.Event()) for _ in "ab")
+    worker.serve(lambda: watcher.serve(lambda: use(worker.progress, watcher.progress)))
+
+
+def test_a_report_reaches_those_who_watch_at_that_time(tmp_path):
+    def use(worker, watcher):
+        worker.publish(b"early")
+        assert not worker.watched
+        watcher.watch()
+        assert watcher.received() == []
+        worker.publish(b"first")
+        assert worker.watched
+        assert watcher.received() == [b"first"]
+        assert watcher.received() == []
+        worker.publish(b"second")
+        watcher.unwatch()
+        assert watcher.received() == []
+        worker.publish(b"late")
+        assert not worker.watched
+
+    two_connections(tmp_path, use)
+
+
+def test_files_of_killed_processes_count_for_nothing_and_are_removed(tmp_path):
+    def use(worker, watcher):
+        watcher.watch()
+        worker.publish(b"report")
+        old = time.time() - WATCH_TIMEOUT - 1
+        for file in (tmp_path / "progress").iterdir():
+            os.utime(file, (old, old))
+        worker.publish(b"another")
+        assert not worker.watched
+        assert watcher.received() == []
+        assert [file.name[:7] for file in (tmp_path / "progress").iterdir()] == ["watcher"]
+
+    two_connections(tmp_path, use)
+
+
+def test_reports_are_no_messages(tmp_path):
+    def use(worker, watcher):
+        watcher.watch()
+        worker.publish(b"report")
+
+    two_connections(tmp_path, use)
+    broker = Broker(Settings(broker_url=f"filesystem://{tmp_path}"), threading.Event())
+    broker.serve(lambda: None)  # it lists all folders for the last position
+    assert broker.address.folder == str(tmp_path)
