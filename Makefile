@@ -99,6 +99,14 @@ bench-load: .venv/bench ## measure the pipeline, side by side with Celery and dr
 	@tests/install-servers
 	.venv/bin/python benchmarks/load.py
 
+bench-compare: .venv/develop ## measure an older commit beside this one, COMMIT=v1.1.0 (five minutes)
+	@tests/install-servers
+	.venv/bin/python benchmarks/compare.py --commit $(or $(COMMIT),$(error COMMIT=… is missing))
+
+bench-scale: .venv/develop ## measure what broker, tracker and database carry, with workers that sleep (five minutes)
+	@tests/install-servers
+	.venv/bin/python benchmarks/scale.py
+
 bench-store: .venv/develop ## measure what an object store costs, side by side with a directory (a minute)
 	.venv/bin/python benchmarks/store.py
 
@@ -139,4 +147,4 @@ clean: ## remove what the other targets made
 
 FORCE:
 
-.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian test-offline offline windows lint docs docs-serve bench bench-kernel bench-load bench-store bench-durability simulation screenshot lock clean exercise hint check solve test-exercises test-tutorial tutorial
+.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian test-offline offline windows lint docs docs-serve bench bench-kernel bench-load bench-compare bench-scale bench-store bench-durability simulation screenshot lock clean exercise hint check solve test-exercises test-tutorial tutorial

@@ -22,12 +22,12 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from folders import benchmark_folder
-from lab import TINY, Lab, Measured
 from lone import latencies
 from usage import CORES
 from versions import Version, older_version, this_version
 
 from helpers.guard import guard_command
+from lab import TINY, Lab, Measured
 
 console = Console()
 

@@ -37,14 +37,19 @@ class Measured:
 
 
 class Lab:
-    """The servers, with a new database and a new folder for each run."""
+    """The servers, with a new database and a new folder for each run.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: for all files.
+        rabbitmq: further lines of RabbitMQ's configuration.
+    """
+
+    def __init__(self, folder: Path, *rabbitmq: str) -> None:
         self.folder = folder
         self.runs = 0
         for name in ("rabbitmq", "mariadb"):
             (folder / name).mkdir()
-        self.rabbitmq = RabbitMQ(folder / "rabbitmq").start()
+        self.rabbitmq = RabbitMQ(folder / "rabbitmq", options=rabbitmq).start()
         self.mariadb = MariaDB(folder / "mariadb").start()
 
     def close(self) -> None:

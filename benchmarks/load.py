@@ -21,10 +21,12 @@ from pathlib import Path
 
 from bench import BIN, ENOUGH_TASKS, TINY, Bench, Measured
 from folders import benchmark_folder
+from lone import latencies as lone_latencies
 from rich.console import Console
 from rich.table import Table
 from steps import STEPS
 from usage import CORES
+from versions import this_version
 
 from oat.rendering.png import render_png
 from oat.services import Ranges, random_task
@@ -132,6 +134,26 @@ def latencies(bench: Bench, seconds: float) -> None:
     console.print(table)
 
 
+def lone_tasks(bench: Bench, count: int) -> None:
+    """Print how long lone tasks take on an idle system, beside their rendering."""
+    table = Table(title=f"{count} lone tasks on an idle system: from the request to `done`, beside the rendering")
+    for heading in ("", "p50, ms", "p95, ms"):
+        table.add_column(heading, justify="right" if heading else "left")
+    version = this_version()
+    for name, embedded in (("RabbitMQ and MariaDB", False), ("embedded", True)):
+        settings = bench.settings()
+        folder = settings.log_file.parent
+        servers = {
+            "OAT_BROKER_URL": settings.broker_url,
+            "OAT_DATABASE_URL": settings.database_url,
+            "OAT_TARGET": str(settings.target),
+        }
+        environment = version.environment(XDG_DATA_HOME=str(folder), **({} if embedded else servers))
+        cuts = statistics.quantiles(lone_latencies(version.command, environment, folder, count), n=20)
+        table.add_row(name, f"{cuts[9]:.1f}", f"{cuts[18]:.1f}")
+    console.print(table)
+
+
 def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -152,6 +174,7 @@ def main() -> None:
             usual(bench, options.images, options.rounds)
             backlogs(bench, options.many)
             latencies(bench, 20)
+            lone_tasks(bench, 100)
         finally:
             bench.close()
 

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import amqp
@@ -28,18 +29,21 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from folders import benchmark_folder
-from lab import TINY, Lab
 from usage import CORES, processor
 from versions import this_version
 
 from helpers.guard import guard_command
+from lab import TINY, Lab
 from oat.messaging import TASKS, Broker, Delivery
 from oat.rendering.png import render_png
 from oat.services import Ranges, random_task
 from oat.settings import Settings
 
-HEARTBEAT_INTERVAL = 1.0
-"""Seconds between two heartbeats of the sleeping connections; the private RabbitMQ wants one in two seconds."""
+HEARTBEAT = 30
+"""Seconds of AMQP's heartbeat timeout, as `oat` has it; the private RabbitMQ of the tests has a shorter one."""
+
+IDLE_SECONDS = 3.0
+"""Seconds in which RabbitMQ's processor time without any tasks is measured."""
 
 BATCH = 500
 """Messages of the queue's clients in flight."""
@@ -62,28 +66,18 @@ def sleeping_workers(lab: Lab, counts: list[int], tasks: int, rounds: int) -> No
     seconds = image_seconds()
     version, parts = this_version(), ("producer", "worker", "tracker", "RabbitMQ", "MariaDB")
     table = Table(
-        title=f"Workers that sleep {1000 * seconds:.1f} ms an image; {CORES} cores, medians of {rounds} rounds"
+        title=f"Workers that sleep {1000 * seconds:.1f} ms an image; {CORES} cores, medians of {rounds} rounds",
+        caption="under each part: busy cores; producer and tracker are one process each, full at 1.00",
     )
-    for heading in (
-        "workers",
-        "images/s",
-        "of their sleep",
-        *(f"{part}, cores" for part in parts),
-        "machine idle",
-    ):
+    for heading in ("workers", "images/s", "of their most", *parts, "all"):
         table.add_column(heading, justify="right")
     script = [sys.executable, str(Path(__file__).with_name("sleeping_worker.py")), str(seconds), "--threads", "1"]
     for count in counts:
-        runs = []
-        for seed in range(rounds):
-            before = psutil.cpu_times()
-            runs.append(lab.run(version, tasks, ("--seed", seed, *TINY), [script] * count))
-            idle = psutil.cpu_times().idle - before.idle
+        runs = [lab.run(version, tasks, ("--seed", seed, *TINY), [script] * count) for seed in range(rounds)]
         rate = statistics.median(run.figure for run in runs)
         busy = [rate * statistics.median(run.processor[part] for run in runs) / 1000 for part in parts]
-        table.add_row(
-            str(count), f"{rate:.0f}", f"{rate * seconds / count:.0%}", *(f"{each:.2f}" for each in busy), f"{idle:.1f} s"
-        )  # fmt: skip
+        row = [f"{rate:.0f}", f"{rate * seconds / count:.0%}", *(f"{each:.2f}" for each in (*busy, sum(busy)))]
+        table.add_row(str(count), *row)
     console.print(table)
 
 
@@ -91,11 +85,11 @@ def sleeping_workers(lab: Lab, counts: list[int], tasks: int, rounds: int) -> No
 def connected(url: str, count: int) -> Iterator[None]:
     """Keep `count` workers connected that have prefetched two tasks each and sleep, until the block ends."""
     host = url.partition("@")[2].rstrip("/")
-    connections = [amqp.Connection(host) for _ in range(count)]
+    connections = [amqp.Connection(host, heartbeat=HEARTBEAT) for _ in range(count)]
     awake = threading.Event()
 
     def send_heartbeats() -> None:
-        while not awake.wait(HEARTBEAT_INTERVAL):
+        while not awake.wait(HEARTBEAT / 3):
             for connection in connections:
                 connection.send_heartbeat()
 
@@ -126,47 +120,58 @@ def connected(url: str, count: int) -> Iterator[None]:
 
 def connections(lab: Lab, counts: list[int], tasks: int, rounds: int) -> None:
     """Print the cost of a task's two messages with each number of connected workers that sleep."""
-    version = this_version()
+    version, server = this_version(), psutil.Process(lab.rabbitmq.process.pid)
+    idle: dict[int, list[float]] = {count: [] for count in counts}
     spent: dict[int, list[float]] = {count: [] for count in counts}
     for seed in range(rounds):
         for count in counts:
             with connected(lab.rabbitmq.url, count):
-                spent[count].append(lab.run(version, tasks, ("--seed", seed, *TINY)).processor["RabbitMQ"])
+                before = processor(server)
+                time.sleep(IDLE_SECONDS)
+                idle[count].append((processor(server) - before) / IDLE_SECONDS)
+                run = lab.run(version, tasks, ("--seed", seed, *TINY))
+                spent[count].append(run.processor["RabbitMQ"] - 1000 * idle[count][-1] / run.figure)
     first = statistics.median(spent[counts[0]])
     table = Table(
-        title=f"RabbitMQ with connected workers that sleep; {tasks} tiny tasks, medians of {rounds} rounds"
+        title=f"RabbitMQ with connected workers that sleep; {tasks} tiny tasks, medians of {rounds} rounds",
+        caption="ms of processor time for a task's two messages, beyond what RabbitMQ uses without any",
     )
-    for heading in ("connected", "ms a task", f"of that with {counts[0]}"):
+    for heading in ("connected", "without tasks, cores", "ms a task", f"of that with {counts[0]}"):
         table.add_column(heading, justify="right")
     for count, costs in spent.items():
         cost = statistics.median(costs)
-        table.add_row(str(count), f"{cost:.3f}", f"{cost / first:.0%}")
+        table.add_row(str(count), f"{statistics.median(idle[count]):.3f}", f"{cost:.3f}", f"{cost / first:.0%}")
     console.print(table)
 
 
-def publish(url: str, count: int) -> None:
-    """Publish `count` tasks with confirms, `BATCH` in flight."""
+def publish(url: str, left: "Synchronized[int]") -> None:
+    """Publish tasks with confirms, `BATCH` in flight, until none is `left` to be published by any client."""
     rng = random.Random()
     bodies = [random_task(Ranges(), rng).to_json() for _ in range(BATCH)]
     broker = Broker(Settings(broker_url=url), threading.Event(), 0.005)
-    broker.serve(lambda: [broker.publish_all(TASKS, bodies) for _ in range(count // BATCH)] and None)
+
+    def session() -> None:
+        while left.value > 0:
+            with left.get_lock():
+                left.value -= BATCH
+            broker.publish_all(TASKS, bodies)
+
+    broker.serve(session)
 
 
-def consume(url: str, count: int) -> None:
-    """Consume and acknowledge `count` tasks, `BATCH` in flight."""
+def consume(url: str, left: "Synchronized[int]") -> None:
+    """Consume and acknowledge tasks, `BATCH` in flight, until none is `left` to be consumed by any client."""
     broker = Broker(Settings(broker_url=url), threading.Event(), 0.005)
-    left = count
 
     def take(delivery: Delivery) -> None:
-        nonlocal left
         broker.ack(delivery)
-        left -= 1
+        with left.get_lock():
+            left.value -= 1
 
     def session() -> None:
         broker.consume(TASKS, BATCH, take)
-        while left > 0:
-            broker.wait(1.0)
-        broker.wait(0)
+        while left.value > 0:
+            broker.wait(0.05)
 
     broker.serve(session)
 
@@ -177,12 +182,10 @@ def one_queue(lab: Lab, messages: int) -> None:
     for heading in ("", "messages/s", "RabbitMQ, cores", "clients, cores", "of RabbitMQ's reductions: the queue"):
         table.add_column(heading, justify="left" if not heading else "right")
     server = psutil.Process(lab.rabbitmq.process.pid)
-    with amqp.Connection(lab.rabbitmq.url.partition("@")[2].rstrip("/")) as connection:
-        connection.channel().queue_purge(TASKS)
+    Broker(Settings(broker_url=lab.rabbitmq.url), threading.Event()).serve(lambda: None)  # declares the queue
     for name, work in (("published and confirmed", publish), ("consumed and acknowledged", consume)):
-        clients = [
-            multiprocessing.Process(target=work, args=(lab.rabbitmq.url, messages // CORES)) for _ in range(CORES)
-        ]
+        left = multiprocessing.Value("i", messages)
+        clients = [multiprocessing.Process(target=work, args=(lab.rabbitmq.url, left)) for _ in range(CORES)]
         queue, total = reductions(lab)
         before, started = processor(server), time.perf_counter()
         for client in clients:
@@ -219,9 +222,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="oat-bench-", dir=benchmark_folder()) as folder:
         guard_command(["rm", "-rf", folder])
         Path(folder).chmod(0o755)
-        lab = Lab(Path(folder))
+        lab = Lab(Path(folder), f"heartbeat = {HEARTBEAT}")
         try:
-            sleeping_workers(lab, options.workers, options.tasks, options.rounds)
+            if options.workers:
+                sleeping_workers(lab, options.workers, options.tasks, options.rounds)
             if options.connected:
                 connections(lab, options.connected, options.tasks, options.rounds)
             if options.messages:

@@ -260,9 +260,8 @@ def print_scale(costs: Costs) -> None:
     table = Table("workers", "images/s", "broker", "database", "tracker", "store", title="busy cores")
     for workers in (10, 100, 1000):
         images = workers * per_worker
-        busy = [
-            f"{images * cost / 1000:.2f}" for cost in (costs.broker, costs.database, costs.tracker, costs.store)
-        ]
+        broker, database = costs.broker + costs.broker_publish, costs.database + costs.database_record
+        busy = [f"{images * cost / 1000:.2f}" for cost in (broker, database, costs.tracker, costs.store)]
         table.add_row(str(workers), f"{images:.0f}", *busy)
     console.print(table)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloud import workspace
 from cloud.processes import Process, Supervisor
 from cloud.progress import say
-from cloud.services import mariadb, nova, openvswitch, rabbitmq
+from cloud.services import mariadb, nova, octavia, openvswitch, rabbitmq
 from cloud.settings import Cloud
 
 
@@ -28,4 +28,5 @@ def down(cloud: Cloud) -> None:
     supervisor.stop_strays()
     workspace.clear_remains(cloud, supervisor)
     workspace.restore_mounts(cloud)
+    octavia.remove_sockets()
     say(f"the cloud is down; its state is in {cloud.folder}")

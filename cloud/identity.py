@@ -10,7 +10,7 @@ from typing import Any
 from openstack.connection import Connection
 
 import openstack
-from cloud.settings import GATEWAY, REGION, Cloud
+from cloud.settings import GATEWAY, LOOPBACK, REGION, Cloud
 
 SERVICES = (  # name, type, path of its API; public endpoints are where servers can reach them too
     ("glance", "image", ""),
@@ -20,7 +20,11 @@ SERVICES = (  # name, type, path of its API; public endpoints are where servers 
     ("heat", "orchestration", "/v1/%(tenant_id)s"),
     ("heat-cfn", "cloudformation", "/v1"),
     ("swift", "object-store", "/v1/AUTH_%(tenant_id)s"),
+    ("aodh", "alarming", ""),
+    ("prometheus", "metric-storage", ""),
+    ("octavia", "load-balancer", ""),
 )
+_ONE_ADDRESS = {"swift": GATEWAY, "prometheus": LOOPBACK}  # of those that listen in one place only
 
 
 def main() -> None:
@@ -30,12 +34,19 @@ def main() -> None:
     _catalogue(cloud, connection)
     identity = connection.identity
     roles = {role.name: role for role in identity.roles()}
-    for name in "service", "member", "heat_stack_owner", "heat_stack_user", "swiftoperator":
+    for name in (
+        "service",
+        "member",
+        "heat_stack_owner",
+        "heat_stack_user",
+        "swiftoperator",
+        "load-balancer_member",
+    ):
         if name not in roles:
             roles[name] = identity.create_role(name=name)
     _user(cloud, connection, "service", _project(connection, "service"), roles, ("admin", "service"))
     tutorial = _project(connection, "tutorial")
-    _user(cloud, connection, "tutorial", tutorial, roles, ("member", "heat_stack_owner"))
+    _user(cloud, connection, "tutorial", tutorial, roles, ("member", "heat_stack_owner", "load-balancer_member"))
     _give_keys(
         cloud,
         connection,
@@ -69,8 +80,8 @@ def _catalogue(cloud: Cloud, connection: Connection) -> None:
     for name, kind, path in SERVICES:
         service = identity.find_service(name) or identity.create_service(name=name, type=kind)
         existing = {endpoint.interface: endpoint for endpoint in identity.endpoints(service_id=service.id)}
-        inner = GATEWAY if name == "swift" else "127.0.0.1"  # Swift's proxy listens in one place only
-        for interface, address in ("public", GATEWAY), ("internal", inner), ("admin", inner):
+        outer, inner = _ONE_ADDRESS.get(name, GATEWAY), _ONE_ADDRESS.get(name, LOOPBACK)
+        for interface, address in ("public", outer), ("internal", inner), ("admin", inner):
             url = cloud.url(name, address) + path
             if endpoint := existing.get(interface):
                 identity.update_endpoint(endpoint, url=url)

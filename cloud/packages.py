@@ -20,7 +20,6 @@ from cloud.service import run
 from cloud.services import libvirt
 from cloud.settings import Cloud
 
-REQUIREMENTS = Path(__file__).parents[1] / "requirements-cloud.txt"
 # Debian's packages, each with a file of it, by which we see that it is there.
 _DEBIAN = {
     "debootstrap": "/usr/sbin/debootstrap",  # makes the servers' image
@@ -34,11 +33,17 @@ _DEBIAN = {
     "mariadb-client-core": "/usr/bin/mariadb",
     "mariadb-server-core": "/usr/sbin/mariadbd",
     "memcached": "/usr/bin/memcached",  # Swift's cache
+    "prometheus": "/usr/bin/prometheus",
     "python3-libvirt": "/usr/lib/python3/dist-packages/libvirt.py",  # nova-compute's way to libvirtd
     "qemu-utils": "/usr/bin/qemu-img",  # turns images into qcow2
     "rabbitmq-server": "/usr/lib/rabbitmq/bin/rabbitmq-server",
 }
-_UNITS = ("haproxy", "memcached", "rabbitmq-server")  # what they would have systemd start with the machine
+_UNITS = (
+    "haproxy",
+    "memcached",
+    "prometheus",
+    "rabbitmq-server",
+)  # what they would have systemd start with the machine
 _SWITCH = ("openvswitch-switch", "ovn-central", "ovn-host")
 _SWITCH_PROGRAMS = (
     "usr/sbin/ovsdb-server",
@@ -76,6 +81,7 @@ def install(cloud: Cloud) -> None:
     cloud.folder.chmod(0o755)
     for folder in cloud.etc, cloud.log, cloud.run, cloud.state:
         folder.chmod(0o711)  # passwords are in files of root's only, logs are nobody else's business
+    (cloud.state / "release").write_text(cloud.release)
     _install_debian_packages(cloud)
     _install_openstack(cloud)
     _unpack_switch(cloud)
@@ -107,22 +113,23 @@ def _install_debian_packages(cloud: Cloud) -> None:
 def _install_openstack(cloud: Cloud) -> None:
     """Fills the virtual environment. uv is pinned beside the rest, and needs seconds where pip needs minutes."""
     stamp = cloud.venv / "requirements.sha256"
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    requirements = cloud.requirements
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
-        with step("OpenStack from PyPI"):
+        with step(f"OpenStack {cloud.release} from PyPI"):
             if not (cloud.venv / "bin/pip").exists():
                 _run(cloud, ["/usr/bin/python3", "-m", "venv", str(cloud.venv)])
-            pin = re.search(r"^uv==(?:.*\\\n)*.*\n?", REQUIREMENTS.read_text(), re.MULTILINE)
+            pin = re.search(r"^uv==(?:.*\\\n)*.*\n?", requirements.read_text(), re.MULTILINE)
             if not pin:
                 raise CloudError(
-                    f"{REQUIREMENTS.name} has no uv: make cloud-lock writes it from requirements-cloud.in"
+                    f"{requirements.name} has no uv: make cloud-lock writes it from requirements-cloud.in"
                 )
             uv = cloud.venv / "requirements-uv.txt"
             uv.write_text(pin[0])
             _run(cloud, [f"{cloud.venv}/bin/pip", "install", "-q", "--require-hashes", "-r", str(uv)])
             target = ["--python", f"{cloud.venv}/bin/python", "--compile-bytecode"]
             install_all = [f"{cloud.venv}/bin/uv", "pip", "install", "-q", *target, "--require-hashes"]
-            _run(cloud, [*install_all, "-r", str(REQUIREMENTS)])
+            _run(cloud, [*install_all, "-r", str(requirements)])
             stamp.write_text(digest)
     libvirt.link_python_module(cloud)
     link = cloud.bin / "openstack"

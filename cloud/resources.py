@@ -44,6 +44,7 @@ def make(connection: Connection) -> None:
         if not connection.compute.find_flavor(name):
             connection.compute.create_flavor(name=name, ram=ram, vcpus=vcpus, disk=_DISK, is_public=True)
     connection.set_compute_quotas("tutorial", instances=40, cores=80, ram=40_000)  # the default is 10 servers
+    connection.set_network_quotas("tutorial", security_group=100, security_group_rule=500)  # and 10 groups
 
 
 def upload(connection: Connection, name: str, file: Path) -> None:

@@ -8,6 +8,8 @@ import secrets
 from functools import cached_property
 from pathlib import Path
 
+from cloud.progress import CloudError
+
 LOOPBACK = "127.0.0.1"
 GATEWAY = (
     "172.24.4.1"  # this machine's address on br-ex, where servers and users find the APIs; DevStack has the same
@@ -15,6 +17,7 @@ GATEWAY = (
 OUTER_NETWORK = "172.24.4.0/24"
 FLOATING_RANGE = ("172.24.4.100", "172.24.4.199")
 REGION = "RegionOne"
+RELEASES = ("2026.2", "2026.1")  # of OpenStack, the first by default
 HOST = "oat-cloud"  # the name of the one compute node
 
 # The ports are OpenStack's own plus 10,000, so that nothing that listens on this machine already is in the way.
@@ -31,6 +34,9 @@ PORTS = {
     "swift-account": 16202,
     "swift-container": 16201,
     "swift-object": 16200,
+    "aodh": 18042,
+    "prometheus": 19090,
+    "octavia": 19876,
     "memcached": 21211,
     "rabbitmq": 15672,
     "rabbitmq-distribution": 35672,
@@ -69,6 +75,29 @@ class Cloud:
         self.venv = self.folder / "venv"
         self.bin = self.folder / "bin"  # the commands a user of the cloud needs
         self.switch = self.folder / "switch"  # Open vSwitch and OVN, unpacked
+
+    @cached_property
+    def release(self) -> str:
+        """Which release of OpenStack this is: what it was begun with, else what OAT_CLOUD_RELEASE says.
+
+        Raises:
+            CloudError: there is no such release here, or the cloud is of another one.
+        """
+        wanted, file = os.environ.get("OAT_CLOUD_RELEASE", ""), self.state / "release"
+        known = file.read_text() if file.exists() else wanted or RELEASES[0]
+        if wanted not in {"", known}:
+            raise CloudError(
+                f"the cloud in {self.folder} is {known}: set OAT_CLOUD to another folder for {wanted}"
+            )
+        if known not in RELEASES:
+            raise CloudError(f"there are the releases {' and '.join(RELEASES)} here, not {known}")
+        return known
+
+    @property
+    def requirements(self) -> Path:
+        """The pinned packages of its release."""
+        suffix = "" if self.release == RELEASES[0] else f"-{self.release}"
+        return Path(__file__).parents[1] / f"requirements-cloud{suffix}.txt"
 
     @cached_property
     def passwords(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from cloud.processes import Process, Supervisor
 from cloud.progress import CloudError, say, step
 from cloud.service import Service, python, run, succeeds
 from cloud.services import (
+    aodh,
     glance,
     heat,
     keystone,
@@ -21,8 +22,10 @@ from cloud.services import (
     mariadb,
     neutron,
     nova,
+    octavia,
     openvswitch,
     placement,
+    prometheus,
     rabbitmq,
     swift,
 )
@@ -30,6 +33,7 @@ from cloud.settings import GATEWAY, Cloud
 
 SERVICES: list[Service] = [
     mariadb, rabbitmq, openvswitch, keystone, glance, placement, nova, neutron, heat, swift, libvirt,
+    prometheus, aodh, octavia,
 ]  # fmt: skip
 
 
@@ -119,7 +123,7 @@ def _start_foundations(cloud: Cloud, supervisor: Supervisor) -> None:
 
 def _start_services(cloud: Cloud, supervisor: Supervisor) -> None:
     """Everything but Keystone, at once: each waits for what it needs."""
-    services = glance, placement, nova, neutron, heat, swift
+    services = glance, placement, nova, neutron, heat, swift, prometheus, aodh, octavia
     launched = _launch(supervisor, [process for service in services for process in service.processes(cloud)])
     _start(supervisor, libvirt.processes(cloud))
     launched |= _launch(supervisor, [nova.compute(cloud)])
@@ -141,8 +145,8 @@ def _migrate(cloud: Cloud) -> None:
             list(pool.map(lambda service: _migrate_one(cloud, service), services))
 
     pins = re.findall(
-        r"^((?:keystone|glance|openstack-placement|nova|neutron|openstack-heat)==\S+)",
-        packages.REQUIREMENTS.read_text(),
+        r"^((?:keystone|glance|openstack-placement|nova|neutron|openstack-heat|aodh|octavia)==\S+)",
+        cloud.requirements.read_text(),
         re.M,
     )
     _once(cloud, "tables", "the services' tables", migrate_all, " ".join(pins))

@@ -71,7 +71,7 @@ def check(lab: Lab) -> str:
     if waiting := system.counts().get("waiting", 0):
         raise Harm(
             f"{waiting} of {COUNT + 2} results were lost: the database refused them for a moment, and the tracker "
-            f"acknowledged them all the same. {COUNT + 2} images are stored, and {waiting} records wait for ever."
+            f"did not keep them in their queue. {COUNT + 2} images are stored; {waiting} records wait for ever."
         )
     return f"The database refused {COUNT} results for a moment; all are applied now."
 

@@ -43,8 +43,8 @@ whose cable was pulled, and its tasks would wait for ever.
 HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 """A frame of AMQP: type 8, channel 0, no payload, the frame end."""
 
-WANTED = 5
-"""Heartbeats after which the worker is believed: RabbitMQ gives up after it has missed two."""
+WANTED = 3
+"""Heartbeats after which the worker is believed: who renders in the connection's thread sends none."""
 
 
 def check(lab: Lab) -> str:

@@ -23,8 +23,10 @@ from lab import Harm, Lab, recorded, until, until_logged
 
 FAULT = Fault.of(
     "records/results.py",
-    ("for key in sorted(known)", "for key in by_key if key in known"),
-    after="def apply_results",
+    (
+        'images = [{"uuid": key, **image_change(by_key[key])} for key in sorted(by_key)]',
+        'images = [{"uuid": key, **image_change(by_key[key])} for key in by_key]',
+    ),
 )
 
 HINT = """

@@ -23,6 +23,8 @@ from tree import Refusal, Tree  # noqa: E402
 HARM, UNKNOWN = 1, 3
 """Exit codes of a check: the harm was seen; nothing can be said, as a service or the check itself has ended."""
 
+KEPT = " Your version is in .exercise.patch."
+
 console = Console(highlight=False, emoji=False)
 
 
@@ -51,9 +53,9 @@ def plant(tree: Tree, exercises: dict[int, Exercise], number: int) -> None:
         if present is None:
             say("No exercise is planted.")
             return
-        kept = tree.put_back()
+        kept = tree.put_back(present)
         tree.forget_planted()
-        say("src/ is as it was." + (" What it was like is in .exercise.patch." if kept else ""))
+        say("src/ is as it was." + (KEPT if kept else ""))
         return
     if number not in exercises:
         raise Refusal(f"There is no exercise {number}: they are 1 to {max(exercises)}.")
@@ -68,14 +70,14 @@ def solve(tree: Tree, exercise: Exercise) -> None:
     """Put in the solution, show the difference, and say why it is right."""
     right = tree.right(exercise)
     planted = exercise.fault.plant(right)
-    tree.put_back()
+    kept = tree.put_back(exercise)
     tree.note(exercise.number, "solution shown")
     lines = difflib.unified_diff(
         planted.splitlines(), right.splitlines(), "broken", str(exercise.fault.module), n=2
     )
     for line in lines:
         say(line.rstrip("\n"), {"+": "green", "-": "red"}.get(line[0], ""), wrap=False)
-    say(f"\n{reflow(exercise.solution)}")
+    say(f"\n{reflow(exercise.solution)}{KEPT if kept else ''}")
 
 
 def check(exercise: Exercise, options: argparse.Namespace) -> int:

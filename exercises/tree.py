@@ -46,7 +46,7 @@ class Tree:
             Refusal: there is no git, or `src/` has changes.
         """
         if present is not None and self._is_untouched(present):
-            self.put_back()
+            self.put_back(present)
         if changes := self._git("status", "--porcelain", "--untracked-files=all", "--", "src").rstrip():
             raise Refusal(self._refusal(changes, present))
         self.state.planted, self.state.commit = exercise.number, self._git("rev-parse", "HEAD").strip()
@@ -54,13 +54,16 @@ class Tree:
         module.write_text(exercise.fault.plant(module.read_text()))
         self._save()
 
-    def put_back(self) -> bool:
-        """Put `src/` back as it was before, and tell whether the learner's version is kept in a patch."""
-        theirs = self._git("diff", "--binary", self.state.commit, "--", "src")
+    def put_back(self, present: Exercise) -> bool:
+        """Put `src/` back as it was before `present` was planted; tell whether the learner had changed it.
+
+        It is kept in the patch.
+        """
+        theirs = not self._is_untouched(present)
         if theirs:
-            self._patch.write_text(theirs)
+            self._patch.write_text(self._git("diff", "--binary", self.state.commit, "--", "src"))
         self._git("restore", f"--source={self.state.commit}", "--staged", "--worktree", "--", "src")
-        return bool(theirs)
+        return theirs
 
     def forget_planted(self) -> None:
         """Note that nothing is planted."""

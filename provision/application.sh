@@ -3,7 +3,7 @@
 # of whoever logs in. May be run again at any time.
 #
 # application.sh SERVICE [TARGET]: the machine of the servers, and where the images go if not to a folder.
-# In the environment: OAT_PASSWORD, of the servers' users; OAT_API_TOKEN; AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and
+# In the environment: OAT_PASSWORD, of the servers' users; OAT_API_TOKEN; OAT_PUBLIC_READING; AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and
 # AWS_SECRET_ACCESS_KEY of another object store than the one of store.sh; OAT_PROVISION, for images of machines:
 # "install" installs only, "configure" does the rest, without a network.
 set -euo pipefail
@@ -33,6 +33,7 @@ OAT_BROKER_URL=amqp://guest:$password@$service:5672/
 OAT_DATABASE_URL=mysql+pymysql://tutorial:$password@$service/tutorial
 OAT_HOST=0.0.0.0
 OAT_API_TOKEN=${OAT_API_TOKEN:-$password}
+OAT_PUBLIC_READING=${OAT_PUBLIC_READING:-false}
 END
 if [ -n "$target" ]; then
   cat >>/etc/oat/environment <<END

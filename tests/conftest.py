@@ -46,6 +46,7 @@ def pytest_runtest_setup():
         if server.has_ended():
             warnings.warn(server.account(), stacklevel=1)
             server.stop()
+            server.folder.mkdir(exist_ok=True)
             server.start()
 
 

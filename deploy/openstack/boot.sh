@@ -37,6 +37,7 @@ case $role in
   service) scripts=() units=(rabbitmq-server mariadb) ;;
   tracker) scripts=(tracker) units=(oat-tracker oat-web) ;;
   producer) scripts=(producer) units=(oat-producer) ;;
+  gallery) scripts=(gallery) units=(oat-web) ;;
   worker) scripts=(worker) units=(oat-worker@1) ;;
   all) scripts=(tracker worker producer) units=(rabbitmq-server mariadb oat-tracker oat-web oat-worker@1 oat-producer) ;;
 esac
@@ -51,6 +52,9 @@ if [ "$role" != service ]; then
   for script in "${scripts[@]}"; do run "$script.sh"; done
 fi
 
+# Where Heat wants to be told before it deletes the server, it has left the address of what to do.
+[ "$role" != worker ] || [ ! -e /var/lib/heat-cfntools/cfn-init-data ] || run drain.sh
+
 # A unit of oat is active when it has its connections: that is what it tells systemd (Type=notify).
 for unit in "${units[@]}"; do
   until systemctl --quiet is-active "$unit"; do
@@ -60,7 +64,7 @@ for unit in "${units[@]}"; do
   done
 done
 case $role in
-  tracker | all)
+  tracker | gallery | all)
     until curl --silent --fail --max-time 5 --output /dev/null http://127.0.0.1:8080/readyz; do
       [ $SECONDS -lt "$limit" ] || fail "the gallery is not ready" "$(curl --silent http://127.0.0.1:8080/readyz | tail -n 1)"
       sleep 0.5

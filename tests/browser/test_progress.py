@@ -5,6 +5,7 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from helpers.browser import new_context
 from helpers.slow_tasks import slow
 from helpers.system import System
 
@@ -17,7 +18,7 @@ def test_dots_move_from_the_queue_to_a_worker_and_back_when_it_is_killed(chromiu
     with System(tmp_path, OAT_RESEND_AFTER="1", OAT_LEASE="1") as system:
         url = system.gallery()
         complaints = []
-        page = chromium.new_page(viewport=PHONE, reduced_motion="no-preference")
+        page = new_context(chromium, viewport=PHONE, reduced_motion="no-preference").new_page()
         page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.goto(f"{url}/system")
@@ -55,4 +56,4 @@ def test_dots_move_from_the_queue_to_a_worker_and_back_when_it_is_killed(chromiu
         expect(page.locator(".progress [role=status]")).to_contain_text(f":{worker.pid}, ")
         expect(queue.locator(".dot")).to_have_count(3)
         assert complaints == []
-        page.close()
+        page.context.close()

@@ -26,7 +26,7 @@ APPLY = "unknown = self.database.apply([each.result for each in batch])"
 REJECT = 'self._reject(delivery, error.uuid, f"no valid task: {error}")'
 UPDATED = '.where(fractals.c.uuid == _parameter("uuid"), _still_counts(_parameter("status")))'
 VALUES = '.values({name: _parameter(name) for name in COLUMNS} | {"finished_at": sa.bindparam("now")})'
-LOOP = "for key in sorted(known)"
+IMAGES = 'images = [{"uuid": key, **image_change(by_key[key])} for key in sorted(by_key)]'
 QOS = "self._channel.basic_qos(0, prefetch, False)"
 WRITE = "self._folder.write({name: content})"
 OVERDUE = "outbox.c.created_at < now - timedelta(seconds=lease), outbox.c.created_at > now + TOLERANCE"
@@ -86,7 +86,7 @@ HALF_MENDED = (
         "services/worker.py", (REJECT, "self._dead_letter(delivery, str(error))"),
     ), "records of dead letters wait for ever"),
     Variant(10, "sorted the other way", Fault.of(
-        "records/results.py", (LOOP, "for key in sorted(known, reverse=True)"),
+        "records/results.py", (IMAGES, IMAGES.replace("sorted(by_key)", "sorted(by_key, reverse=True)")),
     ), "thrown away"),
     Variant(11, "half a file is deleted after the error", Fault.of("storage/directory.py", (WRITE, """
         try:
@@ -134,12 +134,11 @@ MENDED_OTHERWISE = (
     )),
     Variant(10, "rows are locked in order first", Fault.of(
         "records/results.py",
-        ("known = select_statuses(connection, sorted(by_key))", """
+        (IMAGES, """
             rows = sa.select(fractals.c.uuid).where(fractals.c.uuid.in_(list(by_key))).order_by(fractals.c.uuid)
             connection.execute(rows.with_for_update()).all()
-            known = select_statuses(connection, sorted(by_key))
+            images = [{"uuid": key, **image_change(by_key[key])} for key in by_key]
         """),
-        (LOOP, "for key in by_key if key in known"),
     )),
     Variant(11, "renamed by hand when it is whole", Fault.of("storage/directory.py", (WRITE, """
         hidden = self.path / f".{name}"

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -27,10 +28,15 @@ def _guard(_process):
     )
 
 
+_lock = threading.Lock()
+"""Two threads that tell at once would start two guards, and lose one: it ends what it was told of."""
+
+
 def _tell(**what):
-    pipe = _guard(os.getpid()).stdin
-    pipe.write(json.dumps(what) + "\n")
-    pipe.flush()
+    with _lock:
+        pipe = _guard(os.getpid()).stdin
+        pipe.write(json.dumps(what) + "\n")
+        pipe.flush()
 
 
 def guard_process(pid, group=False):

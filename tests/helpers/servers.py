@@ -80,8 +80,9 @@ class Server:
         """What is known of its state, with the end of its logs."""
         status = self.process.poll()
         state = "runs" if status is None else f"has ended with status {status}"
-        logs = [self.folder / "log", *sorted(self.folder.glob("logs/*.log"))]
+        logs = [*self.folder.glob("log"), *sorted(self.folder.glob("logs/*.log"))]
         ends = "".join(f"\n--- {log.name}\n{log.read_text(errors='replace')[-3000:]}" for log in logs)
+        ends = ends or f"; somebody has deleted its folder {self.folder}"
         return f"{type(self).__name__} at port {self.port} {state}; load {os.getloadavg()}{ends}"
 
     def stop(self, number=signal.SIGTERM):

@@ -13,12 +13,14 @@ from typing import Any
 
 from openstack.connection import Connection
 
+import openstack
+
 CHECKOUT = Path(__file__).parents[2]
 TEMPLATES = CHECKOUT / "deploy/openstack"
 CLOUD = Path(os.environ["OAT_CLOUD"])
 
 
-def until(what: str, condition: Callable[[], Any], seconds: float = 600, pause: float = 2) -> Any:
+def until(what: str, condition: Callable[[], Any], seconds: float = 1200, pause: float = 2) -> Any:
     """Waits until something holds, and returns it.
 
     Raises:
@@ -32,6 +34,24 @@ def until(what: str, condition: Callable[[], Any], seconds: float = 600, pause: 
     return result
 
 
+def connect(**auth: str) -> Connection:
+    """A connection as anyone, whatever OS_CLOUD says."""
+    return openstack.connect(load_yaml_config=False, load_envvars=False, auth=auth, region_name="RegionOne")
+
+
+def driver(command: str) -> None:
+    """Runs a command of the cloud's driver: up, down."""
+    done = subprocess.run(
+        ["/usr/bin/python3", "-m", "cloud", command],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 class StackError(Exception):
     """A stack that could not be made or changed; Heat's reason."""
 
@@ -42,19 +62,52 @@ class Stack:
     def __init__(self, user: Connection, name: str) -> None:
         self.user, self.name = user, name
 
-    def create(self, template: Path, **parameters: Any) -> None:
+    def create(self, template: Path, *environments: Path, wait: bool = True, **parameters: Any) -> None:
         """Creates it, or raises StackError."""
+        files = [str(file) for file in environments]
         self.user.create_stack(
-            self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters
+            self.name,
+            template_file=str(template),
+            environment_files=files,
+            wait=wait,
+            timeout=1800,
+            rollback=False,
+            **parameters,
         )
-        self._expect("CREATE_COMPLETE")
+        if wait:
+            self._expect("CREATE_COMPLETE")
 
-    def update(self, template: Path, **parameters: Any) -> None:
-        """Updates it, or raises StackError."""
+    def update(self, template: Path, *environments: Path, **parameters: Any) -> None:
+        """Updates it, or raises StackError; waits for a change that is under way, such as a scaling."""
+        self.settle()
         self.user.update_stack(
-            self.name, template_file=str(template), wait=True, timeout=900, rollback=False, **parameters
+            self.name,
+            template_file=str(template),
+            environment_files=[str(file) for file in environments],
+            wait=True,
+            timeout=1800,
+            rollback=False,
+            **parameters,
         )
         self._expect("UPDATE_COMPLETE")
+
+    def settle(self) -> str:
+        """Waits until nothing of it changes, groups of workers among it; its status."""
+        until("the stack's quiet", lambda: not self._changing())
+        return str(self.get().status)
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Its resources and those of the stacks within it, as Heat has them."""
+        stack = self.get()
+        url = f"/stacks/{stack.name}/{stack.id}/resources"
+        listed: list[dict[str, Any]] = self.user.orchestration.get(url, params={"nested_depth": 3}).json()[
+            "resources"
+        ]
+        return listed
+
+    def _changing(self) -> bool:
+        states = [resource["resource_status"] for resource in self.resources()]
+        return any("IN_PROGRESS" in state for state in [*states, self.get().status])
 
     def _expect(self, status: str) -> None:
         stack = self.get()
@@ -92,6 +145,10 @@ class Stack:
         return [server for server in self.user.compute.servers() if server.name.startswith(prefix)]
 
 
+# Of tasks that keep a worker busy: for this c nearly all of a set's points are followed to the last iteration.
+SLOW = ("--width", "512", "--height", "512", "--cx", "0.25", "--cy", "0", "--iterations", "4000")
+
+
 class Application:
     """oat, asked by its API from outside."""
 
@@ -104,25 +161,51 @@ class Application:
         command = ["/usr/sbin/chroot", str(CLOUD / "images/oat"), "/opt/oat/bin/oat", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
+    def create(self, count: int, *options: str) -> set[str]:
+        """Has this many tasks made, at most 1000 at once; their UUIDs."""
+        uuids: set[str] = set()
+        while len(uuids) < count:
+            made = self.command("create", "--count", str(min(1000, count - len(uuids))), *options, "--json")
+            assert made.returncode == 0, made.stderr
+            uuids |= {fractal["uuid"] for fractal in json.loads(made.stdout)}
+        return uuids
+
+    def has_done(self, uuids: set[str]) -> bool:
+        """Whether all of these are done; fails if one is neither done nor waiting."""
+        page = self.ask("fractals?limit=100&status=waiting")
+        if any(fractal["uuid"] in uuids for fractal in page["fractals"]):
+            return False
+        state = {fractal["uuid"]: fractal["status"] for fractal in self.fractals()}
+        assert {state.get(uuid) for uuid in uuids} <= {"done", "waiting"}
+        return all(state[uuid] == "done" for uuid in uuids)
+
+    def audit(self) -> None:
+        """Fails unless records, images and queues add up."""
+        done = self.command("audit", "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def fractals(self) -> list[dict[str, Any]]:
         done = self.command("list", "--limit", "100000", "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def ask(self, path: str) -> Any:
+        """What the API answers; the command takes seconds where others want the cores too."""
+        request = urllib.request.Request(
+            f"{self.gallery}v1/{path}", headers={"Authorization": f"Bearer {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.load(response)
+
     def status(self) -> dict[str, Any]:
-        done = self.command("status", "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        """Its statistics."""
+        answer: dict[str, Any] = self.ask("statistics")
+        return answer
 
 
 def inside(server: Any, command: list[str]) -> subprocess.CompletedProcess[str]:
     """Runs a command of this machine in a server's network, which is where its packets come from."""
-    uri = f"lxc:///system?socket={CLOUD}/run/libvirt/libvirt-sock"
-    controller = subprocess.run(
-        ["virsh", "-c", uri, "domid", server.id], capture_output=True, text=True, check=True
-    )
-    pid = controller.stdout.strip()
-    init = (Path("/proc") / pid / "task" / pid / "children").read_text().split()[0]
+    init = str(init_of(server))
     return subprocess.run(
         ["nsenter", "-t", init, "-n", *command], capture_output=True, text=True, timeout=60, check=False
     )
@@ -148,6 +231,16 @@ with ThreadPoolExecutor(len(targets)) as pool:
     done = inside(server, ["python3", "-c", script])
     assert done.returncode == 0, done.stderr
     return {(address, port) for address, port in json.loads(done.stdout)}
+
+
+def init_of(server: Any) -> int:
+    """The process id, on this machine, of a server's init."""
+    uri = f"lxc:///system?socket={CLOUD}/run/libvirt/libvirt-sock"
+    controller = subprocess.run(
+        ["virsh", "-c", uri, "domid", server.id], capture_output=True, text=True, check=True
+    )
+    pid = controller.stdout.strip()
+    return int((Path("/proc") / pid / "task" / pid / "children").read_text().split()[0])
 
 
 def post(url: str) -> None:

@@ -1,4 +1,4 @@
-"""The services of `benchmarks/steps.py`, which overrides methods of ours, still do their work."""
+"""What the benchmarks stand on: services with overridden methods still do their work, an older commit runs."""
 
 import json
 import signal
@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from helpers.missing import leave_out
 from helpers.processes import SMALL, listens
 from helpers.system import System
 from helpers.waiting import TIMEOUT, wait_until
@@ -35,3 +36,40 @@ def test_each_step_of_a_task_is_recorded(tmp_path):
         }
         assert completed.keys() == STEPS
         assert all(len(uuids) == 3 for uuids in completed.values())
+
+
+def test_a_worker_that_sleeps_answers_its_tasks(tmp_path):
+    with System(tmp_path) as system:
+        system.start("oat-tracker")
+        command = [sys.executable, BENCHMARKS / "sleeping_worker.py", "0.001", "--threads", "1"]
+        with (tmp_path / "sleeping.log").open("wb") as log:
+            worker = subprocess.Popen(command, env=system.environment, stdout=log, stderr=log)
+        worker.log = tmp_path / "sleeping.log"
+        system.processes.append(worker)
+        system.produce(3)
+        system.wait_for(3)
+        assert len({record["checksum"] for record in system.records()}) == 1
+        system.stop(*system.processes)
+
+
+def test_an_older_version_is_exported_run_and_removed(tmp_path):
+    if not (BENCHMARKS.parent / ".git").exists():
+        leave_out("an older commit needs a Git checkout")
+    script = f"""
+import sys, time
+sys.path[:0] = [{str(BENCHMARKS)!r}, {str(BENCHMARKS.parent / "tests")!r}]
+from versions import older_version
+with older_version("HEAD") as version:
+    print(version.folder, *version.command("oat", "--help"), sep="\\0", flush=True)
+    time.sleep(3600)
+"""
+    exporting = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    try:
+        folder, *command = exporting.stdout.readline().rstrip("\n").split("\0")
+        environment = {"PYTHONPATH": f"{folder}/src", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+        shown = subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+        assert b"tracker" in shown
+    finally:
+        exporting.kill()
+        exporting.wait()
+    wait_until(lambda: not Path(folder).parent.exists(), "the end of the temporary folder")

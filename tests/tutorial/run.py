@@ -17,7 +17,7 @@ from tutorial.machine import CHECKOUT, HOME
 from tutorial.rewrite import replace_lines, rewritten
 from tutorial.terminals import Desk, Terminal, plain_environment
 
-TIMEOUT = 120
+TIMEOUT = 240
 """Seconds for a step to show what the chapter shows: machines that run tests may be slow."""
 
 QUIET = 3
@@ -68,7 +68,8 @@ class Run:
             return
         last = self._last.get(step.terminal)
         if last and last.lines and last.lines[-1].text == ELLIPSIS:
-            return  # it stands for these as well
+            terminal.take(len(lines))  # it stands for these as well
+            return
         if not self.is_update or last is None:
             raise DriftError(self._report(step.number, step.terminal, "nothing more before this line", lines[0]))
         old, new = self.changes.get(last.number, (last.lines, [line.text for line in last.lines]))
@@ -86,7 +87,7 @@ class Run:
             outcome = comparison.match(terminal.lines(), self.names)
             return not isinstance(outcome, Progress) or step.ends or not outcome.may_come
 
-        is_in_time = self.desk.wait(is_decided, TIMEOUT / 4 if self.is_update and not step.ends else TIMEOUT)
+        is_in_time = self.desk.wait(is_decided, TIMEOUT / 8 if self.is_update and not step.ends else TIMEOUT)
         if self.is_update and not step.ends and (isinstance(outcome, Progress) or not step.lines):
             self._wait_for_silence(terminal)
         came = terminal.lines()
@@ -105,7 +106,7 @@ class Run:
             raise DriftError(self._explain(step, terminal, progress))
 
     def _wait_for_silence(self, terminal: Terminal) -> None:
-        self.desk.wait(lambda: bool(terminal.lines()), TIMEOUT / 4)
+        self.desk.wait(lambda: bool(terminal.lines()), TIMEOUT / 8)
         before = None
         while before != (before := terminal.lines()):
             self.desk.wait(lambda: False, QUIET)

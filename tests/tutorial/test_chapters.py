@@ -19,7 +19,7 @@ LONG = {"8", "9"}
         for each in CHAPTERS
     ],
 )
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_chapter_is_true(chapter, tmp_path):
     reason = why_not()
     if reason:

@@ -106,6 +106,9 @@ class Elsewhere(System):
         self.processes.append(process)
         return process
 
+    def report(self):
+        return json.loads(self.call("oat", "audit", "--json").stdout)
+
     def call(self, command, *arguments):
         return subprocess.run(
             self.host.inside(BIN / command, *arguments),

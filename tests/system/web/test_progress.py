@@ -6,11 +6,11 @@ from collections import Counter
 from contextlib import contextmanager
 
 import amqp
-import httpx
 import pytest
 
+from helpers import http
 from helpers.slow_tasks import slow
-from helpers.waiting import wait_until
+from helpers.waiting import TIMEOUT, wait_until
 
 
 class Viewer:
@@ -24,7 +24,7 @@ class Viewer:
         self.stopping = threading.Event()
 
     def listen(self):
-        with httpx.stream("GET", f"{self.url}/v1/progress", timeout=60) as stream:
+        with http.stream("GET", f"{self.url}/v1/progress") as stream:
             assert stream.headers["content-type"].startswith("text/event-stream")
             for line in stream.iter_lines():
                 if self.stopping.is_set():
@@ -57,8 +57,8 @@ def watching(url):
         yield viewer
     finally:
         viewer.stopping.set()
-        httpx.post(f"{url}/v1/fractals", json={"width": 2, "height": 2}).raise_for_status()  # the last event
-        thread.join(60)
+        http.post(f"{url}/v1/fractals", json={"width": 2, "height": 2}).raise_for_status()  # the last event
+        thread.join(TIMEOUT)
         assert not thread.is_alive()
 
 

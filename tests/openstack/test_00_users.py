@@ -11,7 +11,7 @@ import pytest
 from openstack.connection import Connection
 from openstack.exceptions import ForbiddenException
 
-from conftest import connect
+from helpers import connect
 
 
 @pytest.fixture

@@ -1,0 +1,44 @@
+"""Two galleries behind a load balancer, through a floating IP."""
+
+from __future__ import annotations
+
+import urllib.request
+
+from conftest import parameters
+from helpers import TEMPLATES, Application, Stack, inside, until
+
+
+def connections(stack: Stack, role: str) -> int:
+    """How many connections a server has accepted since it started."""
+    lines = inside(stack.servers(role)[0], ["cat", "/proc/self/net/snmp"]).stdout.splitlines()
+    names, values = [line.split()[1:] for line in lines if line.startswith("Tcp:")]
+    return int(dict(zip(names, values, strict=True))["PassiveOpens"])
+
+
+def test_both_galleries_answer(tiers: Stack, application: Application) -> None:
+    before = application.gallery
+    tiers.update(TEMPLATES / "tiers.yaml", TEMPLATES / "load-balancer.env", **parameters(), worker_count=1)
+    assert tiers.outputs()["gallery"] == before
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(application.gallery + "readyz", timeout=5):
+                return True
+        except OSError:
+            return False
+
+    until("the gallery", answers)
+    roles = "tracker", "gallery"
+    earlier = {role: connections(tiers, role) for role in roles}
+    assert all(answers() for _ in range(40))
+    later = {role: connections(tiers, role) for role in roles}
+    served = {role: later[role] - earlier[role] for role in roles}
+    assert min(served.values()) >= 5, served
+    assert sum(served.values()) >= 40, served
+    uuids = application.create(20)
+    until("20 images", lambda: application.has_done(uuids))
+    application.audit()
+
+    tiers.update(TEMPLATES / "tiers.yaml", **parameters(), worker_count=1)  # and one gallery again
+    until("the gallery", answers)
+    assert not tiers.servers("gallery")
