@@ -36,6 +36,9 @@ SETTINGS = re.compile(rf"OAT_BROKER_URL=amqp://({PREFIX}\d\d):([A-Za-z0-9_-]{{24
 """How a file of settings begins: name and secret. The characters of a secret need no quotes in SQL or a URL."""
 
 
+MYSQL_HOSTS = ("%", "localhost")
+"""Where learners may come from: anywhere. A server with anonymous users prefers those of localhost to `%` there."""
+
 REMOVE = """
     [begin catch rabbit_vhost:delete(Name, <<"accounts">>),
            catch rabbit_auth_backend_internal:delete_user(Name, <<"accounts">>)
@@ -100,9 +103,10 @@ def create_in_mysql(learner: Learner) -> Iterator[str]:
     """Yield the statements that create the database of `learner`, or change its password."""
     name, secret = learner
     yield f"CREATE DATABASE IF NOT EXISTS {name}"
-    yield f"CREATE USER IF NOT EXISTS {name}@'%' IDENTIFIED BY '{secret}'"
-    yield f"ALTER USER {name}@'%' IDENTIFIED BY '{secret}'"
-    yield f"GRANT ALL ON {name}.* TO {name}@'%'"
+    for host in MYSQL_HOSTS:
+        yield f"CREATE USER IF NOT EXISTS {name}@'{host}' IDENTIFIED BY '{secret}'"
+        yield f"ALTER USER {name}@'{host}' IDENTIFIED BY '{secret}'"
+        yield f"GRANT ALL ON {name}.* TO {name}@'{host}'"
 
 
 def create_in_postgresql(learner: Learner, databases: Sequence[str], roles: Sequence[str]) -> Iterator[str]:
@@ -122,7 +126,8 @@ def remove_from(postgresql: bool, learner: Learner) -> Iterator[str]:
         yield f"DROP ROLE IF EXISTS {learner.name}"
     else:
         yield f"DROP DATABASE IF EXISTS {learner.name}"
-        yield f"DROP USER IF EXISTS {learner.name}@'%'"
+        for host in MYSQL_HOSTS:
+            yield f"DROP USER IF EXISTS {learner.name}@'{host}'"
 
 
 def in_database(url: sa.URL, learners: Sequence[Learner], remove: bool) -> None:
