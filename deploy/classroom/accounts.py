@@ -37,7 +37,7 @@ SETTINGS = re.compile(rf"OAT_BROKER_URL=amqp://({PREFIX}\d\d):([A-Za-z0-9_-]{{24
 
 
 MYSQL_HOSTS = ("%", "localhost")
-"""Where learners may come from: anywhere. A server with anonymous users prefers those of localhost to `%` there."""
+"""Where learners may come from: anywhere. A server prefers its anonymous users of localhost, if any, to `%`."""
 
 REMOVE = """
     [begin catch rabbit_vhost:delete(Name, <<"accounts">>),
