@@ -154,9 +154,11 @@ class Cloud:
         )
 
     @property
-    def transport_url(self) -> str:
-        """RabbitMQ's address, for oslo.messaging."""
-        return f"rabbit://openstack:{self.passwords['rabbitmq']}@{LOOPBACK}:{PORTS['rabbitmq']}/"
+    def transport(self) -> str:
+        """RabbitMQ's address, for oslo.messaging, and how long to wait for a reply: a busy machine is slow."""
+        address = f"{LOOPBACK}:{PORTS['rabbitmq']}"
+        return f"""transport_url = rabbit://openstack:{self.passwords["rabbitmq"]}@{address}/
+rpc_response_timeout = 300"""
 
     @property
     def messaging(self) -> str:

@@ -16,7 +16,7 @@ def configure(cloud: Cloud) -> None:
         "aodh/.aodh/aodh.conf",
         f"""\
 [DEFAULT]
-transport_url = {cloud.transport_url}
+{cloud.transport}
 
 [database]
 connection = {cloud.database("aodh")}

@@ -19,7 +19,7 @@ def configure(cloud: Cloud) -> None:
         f"""\
 [DEFAULT]
 enabled_backends = disk:file
-transport_url = {cloud.transport_url}
+{cloud.transport}
 
 [database]
 connection = {cloud.database("glance")}

@@ -18,7 +18,7 @@ def configure(cloud: Cloud) -> None:
         "heat/heat.conf",
         f"""\
 [DEFAULT]
-transport_url = {cloud.transport_url}
+{cloud.transport}
 heat_metadata_server_url = {cloud.url("heat-cfn", GATEWAY)}
 heat_waitcondition_server_url = {cloud.url("heat-cfn", GATEWAY)}/v1/waitcondition
 stack_user_domain_name = heat

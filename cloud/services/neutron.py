@@ -29,7 +29,7 @@ ovsdb_connection = {openvswitch.socket(cloud)}
         "neutron/neutron.conf",
         f"""\
 [DEFAULT]
-transport_url = {cloud.transport_url}
+{cloud.transport}
 core_plugin = ml2
 service_plugins = ovn-router
 state_path = {cloud.state}/neutron

@@ -26,7 +26,7 @@ def configure(cloud: Cloud) -> None:
         "nova/nova.conf",
         f"""\
 [DEFAULT]
-transport_url = {cloud.transport_url}
+{cloud.transport}
 host = {HOST}
 my_ip = {LOOPBACK}
 state_path = {cloud.state}/nova

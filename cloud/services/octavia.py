@@ -24,7 +24,7 @@ def configure(cloud: Cloud) -> None:
         "octavia/octavia.conf",
         f"""\
 [DEFAULT]
-transport_url = {cloud.transport_url}
+{cloud.transport}
 
 [database]
 connection = {cloud.database("octavia")}

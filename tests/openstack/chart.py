@@ -7,7 +7,7 @@ from html import escape
 from math import ceil
 
 WIDTH, LEFT, RIGHT = 760, 64, 16  # pixels: of the picture, and of its margins
-PANEL, GAP, TOP, BOTTOM = 120, 34, 58, 40
+PANEL, GAP, TOP, BOTTOM = 120, 34, 70, 40
 STEP_SECONDS = 60  # between two marks of the axis of time
 
 
@@ -43,11 +43,10 @@ def draw(title: str, subtitle: str, panels: list[Panel], marks: list[tuple[float
         parts.append(f'<text x="{x(time)}" y="{bottom + 16}" text-anchor="middle" fill="#666">{time // 60}</text>')
     parts.append(f'<text x="{WIDTH - RIGHT}" y="{bottom + 32}" text-anchor="end" fill="#666">minutes</text>')
     for level, (time, name) in enumerate(marks):
+        anchor, side = ("start", 3) if x(time) < WIDTH * 0.8 else ("end", -3)
+        place = f'x="{x(time) + side}" y="{TOP + 11 + 13 * (level % 3)}" text-anchor="{anchor}"'
         parts.append(f'<path d="M{x(time)} {TOP}V{bottom}" stroke="#999" stroke-dasharray="3 3"/>')
-        parts.append(
-            f'<text x="{x(time) + 3}" y="{TOP + 11 + 13 * (level % 3)}" fill="#666" font-size="10">'
-            f"{escape(name)}</text>"
-        )
+        parts.append(f'<text {place} fill="#666" font-size="10">{escape(name)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 

@@ -20,5 +20,7 @@ def test_nothing_is_left_when_it_is_deleted(tiers: Stack, user: Connection) -> N
         assert not [item.name for item in getattr(user.network, kind)() if item.name.startswith(name)]
     assert not [address for address in user.network.ips() if address.port_id is None]
     assert container not in [found.name for found in user.object_store.containers()]
+    assert not [found.name for found in user.object_store.containers() if found.name.startswith(f"{name}-")]
+    assert not [found.name for found in user.object_store.containers() if "-server-" in found.name]  # Heat's own
     assert not list(user.session.get("/v2/alarms", endpoint_filter={"service_type": "alarming"}).json())
     assert {credential.id for credential in user.identity.credentials(user_id=user.current_user_id)} <= credentials
