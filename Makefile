@@ -42,6 +42,9 @@ test-debian: ## run the two commands on a bare Debian, RELEASE=trixie, as a user
 test-offline: ## prove that the folder of make offline is enough, where there is no network (root; twenty minutes)
 	@tests/deploy/offline/run
 
+test-emulated: .venv/bench ## compare the files on an emulated x86 without AVX, an emulated ARM, with another zlib (root; ten minutes)
+	@tests/deploy/emulated/run
+
 test-cluster: .venv/develop ## kill and cut off nodes of a RabbitMQ cluster under load (root; five minutes)
 	@tests/install-servers
 	CHAOS_SEED=$(SEED) .venv/bin/python -m pytest tests/deploy/cluster
@@ -90,10 +93,13 @@ docs: .venv/develop ## build the site of the documentation into docs/_build (hal
 docs-serve: docs ## show the site at http://127.0.0.1:8000/ until Ctrl-C
 	.venv/bin/python -m http.server 8000 --bind 127.0.0.1 --directory docs/_build/html
 
-bench: bench-kernel bench-load bench-durability ## measure the renderer and the pipeline, side by side with others (a quarter of an hour)
+bench: bench-kernel bench-png bench-load bench-durability ## measure the renderer and the pipeline, side by side with others (a quarter of an hour)
 
 bench-kernel: .venv/develop ## measure the renderer, side by side with plain Python and C (two minutes)
 	.venv/bin/python benchmarks/kernel.py
+
+bench-png: .venv/bench ## measure the image file, side by side with the libraries that could write it (a minute)
+	.venv/bin/python benchmarks/png.py
 
 bench-load: .venv/bench ## measure the pipeline, side by side with Celery and dramatiq (eight minutes)
 	@tests/install-servers
@@ -147,4 +153,4 @@ clean: ## remove what the other targets made
 
 FORCE:
 
-.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian test-offline offline windows lint docs docs-serve bench bench-kernel bench-load bench-compare bench-scale bench-store bench-durability simulation screenshot lock clean exercise hint check solve test-exercises test-tutorial tutorial
+.PHONY: FORCE help setup run test test-unit chaos soak mutants test-vagrant test-container test-cluster test-debian test-emulated test-offline offline windows lint docs docs-serve bench bench-kernel bench-png bench-load bench-compare bench-scale bench-store bench-durability simulation screenshot lock clean exercise hint check solve test-exercises test-tutorial tutorial

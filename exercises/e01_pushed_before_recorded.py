@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from helpers.mutants import Fault
 from helpers.processes import SMALL
 from helpers.system import System
-from lab import Detour, Harm, Lab, queued, recorded, start, until_logged
+from lab import Detour, Harm, Lab, queued, recorded, start
 
 FAULT = Fault.of(
     "services/producer.py",
@@ -76,14 +76,12 @@ def killed(system: System) -> None:
     detour = Detour(system)
     tasks = (*SMALL, "--min-tasks", 40, "--max-tasks", 40, "--min-pause", 1, "--max-pause", 1)
     producer = start(system, "oat-producer", *tasks, OAT_BROKER_URL=detour.url)
-    until_logged(system, producer, "sleeping for")
-    detour.cut()
-    until_logged(system, producer, "lost the broker")
+    held = detour.hold(system, producer)
     system.kill(producer)
     system.environment["OAT_LEASE"] = "0.001"
     system.produce(1)
     count, pushed = len(recorded(system)), Counter(queued(system))
     if lost := recorded(system) - set(pushed):
         raise Harm(f"{len(lost)} of {count} tasks were lost: recorded, never pushed; their producer was killed.")
-    if twice := [uuid for uuid, times in pushed.items() if times > 1]:
+    if twice := [uuid for uuid in held if pushed[uuid] > 1]:
         raise Harm(f"{len(twice)} of {count} tasks were pushed twice: the outbox did not know that they are out.")

@@ -14,6 +14,7 @@ Look at: src/oat/services/worker.py
 """
 
 from helpers.mutants import Fault
+from helpers.slow_tasks import slow
 from helpers.system import System
 from lab import Harm, Lab, comes, images, kill_consumer, recorded, until, until_logged
 
@@ -80,8 +81,8 @@ def killed_before_the_confirm(lab: Lab, system: System) -> None:
     proxy.flow(trap=b'"checksum"')
     worker = system.start("oat-worker")
     results = system.queued("results")
-    system.environment["OAT_BROKER_URL"] = system.broker_url
-    system.produce(1)
+    # Not a small one, after which the worker would wait for the broker's answer to a larger prefetch count.
+    system.send([slow(0.3)])
     until(system, proxy.trapped.is_set, "a result on its way")
     proxy.flow_up()
     until(system, lambda: system.queued("results") == results + 1, "the result")

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from helpers.mutants import Fault
 from helpers.system import System
-from lab import Harm, Lab, comes, until, until_logged
+from lab import TIMEOUT, Harm, Lab, comes, until, until_logged
 
 FAULT = Fault.of(
     "services/tracker.py",
@@ -94,7 +94,7 @@ def until_refused(system: System, tracker: Any, probe: str) -> None:
     def ended() -> bool:
         return tracker.poll() is not None
 
-    assert comes(lambda: ended() or log.read_text().count("processing result") >= COUNT, 60)
+    assert comes(lambda: ended() or log.read_text().count("processing result") >= COUNT, TIMEOUT)
     if not ended():
         before = log.read_text().count("processing result")
         system.push("results", [probe.encode()])

@@ -61,7 +61,7 @@ def check(lab: Lab) -> str:
 
     for heard in range(WANTED):
         proxy.flow(trap=HEARTBEAT)
-        comes(lambda: proxy.trapped.is_set() or redelivered(), 15, step=0.3)
+        comes(lambda: proxy.trapped.is_set() or redelivered(), 30, step=0.3)
         if redelivered():
             raise Harm(
                 f"1 of 1 workers was taken for dead while it rendered: RabbitMQ received {heard} heartbeats, "

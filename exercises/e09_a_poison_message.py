@@ -52,12 +52,7 @@ def check(lab: Lab) -> str:
             return sum(name.startswith("0" * 20) for name in renamed())
 
         services = system.start("oat-worker", "--threads", 1), system.start("oat-tracker")
-        until(
-            system,
-            lambda: returned() >= ROUNDS or system.counts().get("done") == 40 - POISONED,
-            "an end of it",
-            40,
-        )
+        until(system, lambda: returned() >= ROUNDS or system.counts().get("done") == 40 - POISONED, "an end of it")
         rounds = returned()
     done = system.counts().get("done", 0)
     if rounds >= ROUNDS:

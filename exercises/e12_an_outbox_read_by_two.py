@@ -14,12 +14,10 @@ Look at: src/oat/records/database.py
 """
 
 from collections import Counter
-from typing import Any
 
 from helpers.mutants import Fault
 from helpers.processes import SMALL
-from helpers.system import System
-from lab import Detour, Harm, Lab, queued, recorded, start, until, until_logged
+from lab import Detour, Harm, Lab, queued, recorded, start, until
 
 FAULT = Fault.of(
     "records/database.py",
@@ -50,13 +48,13 @@ def check(lab: Lab) -> str:
     detour = Detour(system)
     sets = (*SMALL, "--min-tasks", 16, "--max-tasks", 16, "--min-pause", 1, "--max-pause", 1)
     producer = start(system, "oat-producer", *sets, OAT_BROKER_URL=detour.url)
-    hold(system, producer, detour)
+    held = detour.hold(system, producer)
     system.produce(1)
     detour.mend()
     until(system, lambda: system.outbox() == 0, "the held tasks, pushed")
-    hold(system, producer, detour)
+    detour.hold(system, producer)
     count, messages = len(recorded(system)), Counter(queued(system))
-    if twice := [uuid for uuid, times in messages.items() if times > 1]:
+    if twice := [uuid for uuid in held if messages[uuid] > 1]:
         raise Harm(
             f"{len(twice)} of {count} tasks were pushed twice: their producer had recorded them a second ago and "
             "was about to push them when another one found them in the outbox. Each will be rendered twice."
@@ -70,12 +68,3 @@ def check(lab: Lab) -> str:
             f"{len(lost)} of {count} tasks were lost: their producer was killed, and nobody else pushes them."
         )
     return f"{count} tasks went out once each, those of a producer that was held and of one that was killed, too."
-
-
-def hold(system: System, producer: Any, detour: Detour) -> None:
-    """Cut the producer off from the broker, and wait until it has recorded a set and cannot push."""
-    log = producer.log
-    sets, lost = log.read_text().count("sleeping for"), log.read_text().count("lost the broker")
-    until_logged(system, producer, "sleeping for", sets + 1)
-    detour.cut()
-    until_logged(system, producer, "lost the broker", lost + 1)

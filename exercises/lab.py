@@ -24,7 +24,7 @@ from helpers.waiting import wait_until
 TIMEOUT = 90.0
 """Seconds until a condition has to be true that is true at once on a machine with nothing else to do."""
 
-GRACE = 5.0
+GRACE = 10.0
 """Seconds to wait for what a half mended tree never does."""
 
 NO_NET = {"OAT_LEASE": "86400", "OAT_RESEND_AFTER": "86400"}
@@ -190,6 +190,23 @@ class Detour:
     def mend(self) -> None:
         """Have it lead to the broker."""
         self._point_to(self._broker)
+
+    def hold(self, system: System, producer: Any) -> set[str]:
+        """Cut `producer` off when it has recorded a set and not pushed it; return the UUIDs of that set.
+
+        Where the cut meets it while it pushes, some of the set are out: then it is tried again with the next one.
+        """
+        for _ in range(10):
+            log = producer.log.read_text()
+            until_logged(system, producer, "sleeping for", log.count("sleeping for") + 1)
+            self.cut()
+            until_logged(system, producer, "lost the broker", log.count("lost the broker") + 1)
+            held: set[str] = system.unpublished()
+            if held.isdisjoint(queued(system)):
+                return held
+            self.mend()
+            until(system, lambda: system.outbox() == 0, "the tasks, pushed")
+        raise Crash("the producer was cut off ten times while it pushed")
 
     def _point_to(self, target: Path) -> None:
         new = self._link.with_name(uuid4().hex)

@@ -36,6 +36,18 @@ SETTINGS = re.compile(rf"OAT_BROKER_URL=amqp://({PREFIX}\d\d):([A-Za-z0-9_-]{{24
 """How a file of settings begins: name and secret. The characters of a secret need no quotes in SQL or a URL."""
 
 
+MYSQL_HOSTS = ("%", "localhost")
+"""Where learners may come from: anywhere. A server prefers its anonymous users of localhost, if any, to `%`."""
+
+REMOVE = """
+    [begin catch rabbit_vhost:delete(Name, <<"accounts">>),
+           catch rabbit_auth_backend_internal:delete_user(Name, <<"accounts">>)
+     end || Name <- Names],
+    [] = [Name || Name <- Names, rabbit_vhost:exists(Name) orelse rabbit_auth_backend_internal:exists(Name)].
+"""
+"""Erlang, for RabbitMQ: removes the vhosts and users `Names`, and fails if one is left."""
+
+
 class Learner(NamedTuple):
     """The account of one learner; the name is that of the user, the vhost and the database."""
 
@@ -91,9 +103,10 @@ def create_in_mysql(learner: Learner) -> Iterator[str]:
     """Yield the statements that create the database of `learner`, or change its password."""
     name, secret = learner
     yield f"CREATE DATABASE IF NOT EXISTS {name}"
-    yield f"CREATE USER IF NOT EXISTS {name}@'%' IDENTIFIED BY '{secret}'"
-    yield f"ALTER USER {name}@'%' IDENTIFIED BY '{secret}'"
-    yield f"GRANT ALL ON {name}.* TO {name}@'%'"
+    for host in MYSQL_HOSTS:
+        yield f"CREATE USER IF NOT EXISTS {name}@'{host}' IDENTIFIED BY '{secret}'"
+        yield f"ALTER USER {name}@'{host}' IDENTIFIED BY '{secret}'"
+        yield f"GRANT ALL ON {name}.* TO {name}@'{host}'"
 
 
 def create_in_postgresql(learner: Learner, databases: Sequence[str], roles: Sequence[str]) -> Iterator[str]:
@@ -113,7 +126,8 @@ def remove_from(postgresql: bool, learner: Learner) -> Iterator[str]:
         yield f"DROP ROLE IF EXISTS {learner.name}"
     else:
         yield f"DROP DATABASE IF EXISTS {learner.name}"
-        yield f"DROP USER IF EXISTS {learner.name}@'%'"
+        for host in MYSQL_HOSTS:
+            yield f"DROP USER IF EXISTS {learner.name}@'{host}'"
 
 
 def in_database(url: sa.URL, learners: Sequence[Learner], remove: bool) -> None:
@@ -182,11 +196,9 @@ def remove(options: argparse.Namespace, database: sa.URL, control: Callable[...,
     """Remove all that belongs to the learners whose files are in the folder, and the files."""
     learners = read(options.folder)
     in_database(database, learners, remove=True)
-    for kind in ("vhost", "user"):
-        existing = {line.split("\t")[0] for line in control(f"list_{kind}s").splitlines()}
-        for learner in learners:
-            if learner.name in existing:
-                control(f"delete_{kind}", learner.name)
+    # One call: each takes rabbitmqctl two seconds, and there are two for each learner.
+    names = ", ".join(f'<<"{learner.name}">>' for learner in learners)
+    control("eval", f"Names = [{names}], {REMOVE}")
     for learner in learners:
         (options.folder / f"{learner.name}.env").unlink()
     print(f"{len(learners)} learners removed")

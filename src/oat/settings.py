@@ -134,7 +134,10 @@ class Settings(BaseSettings):
     @field_validator("allowed_hosts", mode="before")
     @classmethod
     def _split_hosts(cls, value: object) -> object:
-        return [name.lower() for name in _split(value)] if isinstance(value, str) else value
+        names = [name.lower() for name in _split(value)] if isinstance(value, str) else value
+        if isinstance(names, list) and not all(map(_HOST.fullmatch, names)):
+            raise SettingsError("expected names like gallery.example.org, without port, separated by commas")
+        return names
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -152,6 +155,9 @@ class Settings(BaseSettings):
             raise SettingsError("expected a path like /oat, of letters, digits, '-', '_' and '.'")
         return f"/{segments}" if segments else ""
 
+
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*|\[[0-9a-f:.]+\]")
+"""A name or an address without port, as it stands in the header Host."""
 
 _ROOT_PATH = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", re.ASCII)
 

@@ -50,7 +50,8 @@ def accounts(admin_url, rabbitmq, tmp_path):
 
     call.folder = folder
     yield call
-    call("remove")
+    if list(folder.glob("*.env")):
+        call("remove")
 
 
 def settings(folder, name, port):
@@ -91,7 +92,8 @@ def test_each_learner_has_a_vhost_and_a_database_of_their_own(accounts, rabbitmq
 
     accounts("remove")
     assert list(accounts.folder.iterdir()) == []
-    assert "learner" not in rabbitmq.control("list_vhosts") + rabbitmq.control("list_users")
+    with pytest.raises(BrokerError):
+        Broker(Settings(broker_url=one["OAT_BROKER_URL"]), threading.Event()).serve(lambda: None)
     with pytest.raises(sa.exc.OperationalError):
         sa.create_engine(one["OAT_DATABASE_URL"]).connect()
 

@@ -123,14 +123,18 @@ class System(Processes):
 
     def dead_letters(self):
         """Take the bodies out of the dead-letter queue."""
+        return self.take("dead-letters")
+
+    def take(self, name):
+        """Take the bodies out of a queue, none of which our services have published there."""
         if self.broker_url is None:
-            files = list(self.broker_folder.glob("dead-letters/[!.]*.json"))
+            files = list(self.broker_folder.glob(f"{name}/[!.]*.json"))
             letters = [letter for file in files for letter in json.loads(file.read_text())]
             for file in files:
                 file.unlink()
             return [base64.b64decode(letter["body"]) for letter in letters]
         with self.amqp() as connection:
-            bodies = [letter.body for letter in drain(connection.channel(), "dead-letters")]
+            bodies = [letter.body for letter in drain(connection.channel(), name)]
         return [body if isinstance(body, bytes) else body.encode() for body in bodies]
 
     def records(self):

@@ -10,7 +10,7 @@ import psutil
 ALLOWANCES = {
     "memory, MiB": (0.05, 6.0),
     "file descriptors": (0.0, 2.0),
-    "threads": (0.0, 2.0),
+    "threads": (0.0, 4.0),
     "connections": (0.0, 2.0),
     "queues on the disk, MiB": (0.1, 16.0),
     "database, KiB per record": (0.1, 0.2),
@@ -18,7 +18,8 @@ ALLOWANCES = {
 }
 """What may differ between two quarters of an hour's noise: a share of the first, and an amount.
 
-A garbage collector frees memory in steps of some MiB; connections come and go; RabbitMQ writes its log of messages
+A garbage collector frees memory in steps of some MiB; connections come and go, and threads of
+the gallery's pool; RabbitMQ writes its log of messages
 on until a segment is full; databases grow by the page."""
 
 

@@ -120,20 +120,53 @@ def test_what_rabbitmq_itself_dead_lettered_says_where_it_comes_from(on_servers)
     assert (on_servers.queued("dead-letters"), on_servers.queued("tasks")) == (0, 1)
 
 
+def killed_in_the_middle(system, *arguments):
+    """Run a command, and kill it once it has begun; the embedded broker has no unacknowledged messages to see."""
+    before = system.queued("dead-letters")
+    process = system.start("oat", "dead-letters", *arguments)
+    wait_until(lambda: system.queued("dead-letters") != before or process.poll() is not None, "a start")
+    system.kill(process)
+
+
+def bodies(number):
+    return [b"%d" % n for n in range(number)]
+
+
+def stay(system):
+    """Wait until what a killed process had unacknowledged is back, and return how many dead letters there are."""
+    seen = [-1, -2, -3]
+    wait_until(lambda: seen.append(system.queued("dead-letters")) or len({*seen[-3:]}) == 1, "no change")
+    return seen[-1]
+
+
 def test_a_listing_that_is_killed_in_the_middle_loses_nothing(either):
-    bodies = [b"%d" % number for number in range(2000)]
-    either.push("dead-letters", bodies)
-    for _ in range(5):
-        before = either.queued("dead-letters")
-        process = either.start("oat", "dead-letters", "list")
-        # The embedded broker only reads; RabbitMQ has some unacknowledged, and so fewer ready.
-        wait_until(
-            lambda p=process, n=before: either.queued("dead-letters") != n or p.poll() is not None, "a start"
-        )
-        either.kill(process)
-        wait_until(lambda: either.queued("dead-letters") >= len(bodies), "all dead letters")
-    assert {letter["size"] for letter in listed(either)} == {1, 2, 3, 4}
-    assert set(either.dead_letters()) == set(bodies)
+    either.push("dead-letters", bodies(600))
+    for _ in range(3):
+        killed_in_the_middle(either, "list")
+    wait_until(lambda: stay(either) >= 600, "all dead letters")
+    assert sorted(either.dead_letters()) == sorted(bodies(600))
+
+
+def test_requeueing_that_is_killed_in_the_middle_loses_nothing(either):
+    either.push("dead-letters", bodies(600))
+    for _ in range(3):
+        killed_in_the_middle(either, "requeue", "--all", "--to", "tasks")
+    wait_until(lambda: stay(either) + either.queued("tasks") >= 600, "all of them, here or there")
+    call(either, "requeue", "--all", "--to", "tasks")
+    found = either.take("tasks")
+    assert set(found) == set(bodies(600))
+    assert len(found) <= 600 + (0 if either.broker_url else 3)  # of the folder, one file for each kill
+
+
+def test_dropping_that_is_killed_in_the_middle_loses_nothing_else(either):
+    either.push("dead-letters", bodies(600))
+    chosen = [letter["id"] for letter in listed(either)[::2]][:200]
+    kept = set(bodies(600)) - {b"%d" % n for n in range(0, 400, 2)}
+    for _ in range(3):
+        killed_in_the_middle(either, "drop", *chosen)
+    wait_until(lambda: stay(either) >= len(kept), "those that are kept")
+    either.call("oat", "dead-letters", "drop", *chosen)
+    assert sorted(either.dead_letters()) == sorted(kept)
 
 
 def test_commands_name_their_letters_and_their_broker(either):

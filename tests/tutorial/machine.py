@@ -31,6 +31,9 @@ mount -t tmpfs -o mode=755 none /home
 for each in "$folder"/home/*; do
   [ ! -d "$each" ] || {{ mkdir "/home/${{each##*/}}"; mount --rbind "$each" "/home/${{each##*/}}"; }}
 done
+if mkdir -p /run/netns /etc/netns 2>/dev/null; then  # networks that a chapter makes are its own
+  for each in /run/netns /etc/netns; do mount -t tmpfs none $each; done
+fi
 mkdir -p {CHECKOUT} {HOME}/.cache
 [ ! -d "$cache" ] || cp -r "$cache" {HOME}/.cache/oat
 mount --bind "$folder/checkout" {CHECKOUT}

@@ -87,7 +87,7 @@ class Run:
             outcome = comparison.match(terminal.lines(), self.names)
             return not isinstance(outcome, Progress) or step.ends or not outcome.may_come
 
-        is_in_time = self.desk.wait(is_decided, TIMEOUT / 8 if self.is_update and not step.ends else TIMEOUT)
+        is_in_time = self.desk.wait(is_decided, TIMEOUT / 2 if self.is_update and not step.ends else TIMEOUT)
         if self.is_update and not step.ends and (isinstance(outcome, Progress) or not step.lines):
             self._wait_for_silence(terminal)
         came = terminal.lines()

@@ -26,6 +26,8 @@ class Terminal:
         self._stream = pyte.Stream(self._screen)
         self._tail = ""
         """The last characters that came."""
+        self._is_pressed = False
+        """Whether a key was pressed and nothing has come since: the shell may end that line first."""
         self._taken = 0
         """How many lines of the screen have been dealt with."""
 
@@ -34,7 +36,8 @@ class Terminal:
         try:
             while True:
                 text = self._child.read_nonblocking(65536, timeout=0)
-                self._stream.feed(text)
+                self._stream.feed(text.removeprefix("\r\n") if self._is_pressed else text)
+                self._is_pressed = False
                 self._tail = (self._tail + text)[-len(PROMPT) :]
         except (pexpect.TIMEOUT, pexpect.EOF):
             pass
@@ -70,9 +73,7 @@ class Terminal:
     def press(self, key: str) -> None:
         """Press Ctrl and a key."""
         self._tail = ""
-        if key == "z":  # what the shell says then begins with the end of this line
-            self._stream.feed("^Z")
-            self._taken += 1
+        self._is_pressed = True
         self._child.sendcontrol(key)
 
 

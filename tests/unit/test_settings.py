@@ -31,3 +31,12 @@ def test_a_limit_that_a_library_cannot_do_is_refused_by_name(monkeypatch, name):
 )
 def test_a_root_path_has_a_slash_in_front_and_none_behind(given, normalized):
     assert Settings(root_path=given).root_path == normalized
+
+
+@pytest.mark.parametrize("names", ["*", "*.example.org", "a b", "http://a", "a:8080", "a,,b/c", "[::1]:80"])
+def test_allowed_hosts_are_names_that_a_request_may_have(monkeypatch, names):
+    monkeypatch.setenv("OAT_ALLOWED_HOSTS", names)
+    with pytest.raises(SettingsError, match=r"^OAT_ALLOWED_HOSTS: expected names like .*, without port"):
+        load_settings()
+    monkeypatch.setenv("OAT_ALLOWED_HOSTS", "Gallery.example.org, 192.0.2.1,[2001:db8::1],")
+    assert load_settings().allowed_hosts == ("gallery.example.org", "192.0.2.1", "[2001:db8::1]")

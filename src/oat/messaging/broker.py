@@ -29,8 +29,7 @@ from oat.process import exponential_backoff
 from oat.settings import Settings
 
 FLUSH_INTERVAL = 0.03
-"""Seconds between two reads of the connection, at least, while messages keep coming: one system call then reads
-and writes many."""
+"""Seconds between two reads of the connection, at least, while messages keep coming: so each reads many."""
 
 POLL_INTERVAL = 0.02
 """Seconds between two polls of the embedded broker's folder, at least, where its `FolderWatch` notices nothing."""
@@ -48,7 +47,7 @@ class Broker:
     """One connection to the broker, opened again whenever it is lost.
 
     Args:
-        settings: `broker_url` is `amqp[s]://user:password@host:port/vhost` or `filesystem:///folder`.
+        settings: `broker_url` and what else is about the broker.
         stopping: once it is set, a lost connection is not opened again, unless `serve` is told otherwise.
         flush_interval: seconds between two reads of the connection, at least, while messages keep coming.
     """
@@ -66,8 +65,7 @@ class Broker:
         self._self_pipe = SelfPipe()
         self._received: deque[Callable[[], None]] = deque()
         """Calls of `on_message` and `on_confirm` that the next `wait` makes."""
-        self._read_at = 0.0
-        self._heartbeat_due = 0.0
+        self._read_at = self._heartbeat_due = 0.0
         self._connection: Any = None
         self._channel: Any = None
         self._consumers: list[str] = []
@@ -99,11 +97,10 @@ class Broker:
             except (OSError, KombuError, amqp.AMQPError, ConnectionLostError) as error:
                 reason = error
             self._abandon()
-            pause = next(pauses)
+            pause, what = next(pauses), "lost" if connected_once else "cannot reach"
             log.warning(
                 "%s the broker %s (%s); trying again in %.1f seconds",
-                "lost" if connected_once else "cannot reach",
-                self.address.name, reason or type(reason).__name__, pause,
+                what, self.address.name, reason or type(reason).__name__, pause,
             )  # fmt: skip
             if self.stopping.wait(pause) and has_unfinished():
                 self._self_pipe.wait(pause)  # until an image is finished
@@ -114,6 +111,10 @@ class Broker:
         """The channel to the embedded broker; None on RabbitMQ."""
         return None if self._is_rabbitmq else self._channel
 
+    def new_channel(self) -> Any:
+        """Return another channel of the connection."""
+        return self._connection.channel()
+
     def wake(self) -> None:
         """End the connection thread's `wait`; may be called from any thread or signal handler."""
         self._self_pipe.wake()
@@ -123,10 +124,10 @@ class Broker:
         self._channel.basic_qos(0, prefetch, False)
 
         def deliver(message: Any) -> None:
-            tag, redelivered = message.delivery_tag, message.delivery_info.get("redelivered", False)
+            tag, headers = message.delivery_tag, message.headers or {}
+            redelivered = message.delivery_info.get("redelivered", False)
             if self._is_rabbitmq:
                 self._acknowledgements.delivered(tag)
-            headers = message.headers or {}
             delivery = Delivery(message.body, tag, count_redeliveries(headers), redelivered, queue, headers)
             self._received.append(partial(on_message, delivery))
 
@@ -186,10 +187,10 @@ class Broker:
         started = time.monotonic()
         while self._confirms or self._received:
             self.wait(1.0)
-            timeout = CLOSE_TIMEOUT if self.stopping.is_set() else READ_TIMEOUT
-            if time.monotonic() > started + timeout:
-                count = len(self._confirms)
-                raise ConnectionLostError(f"{count} messages were not confirmed in {timeout:g} seconds")
+            if time.monotonic() > started + (timeout := CLOSE_TIMEOUT if self.stopping.is_set() else READ_TIMEOUT):
+                raise ConnectionLostError(
+                    f"{len(self._confirms)} messages were not confirmed in {timeout:g} seconds"
+                )
 
     def wait_for_confirms(self) -> None:
         """Wait for the missing confirms before closing, but `CLOSE_TIMEOUT` at most."""
@@ -199,8 +200,7 @@ class Broker:
 
     def size(self, queue: str) -> int:
         """Return how many messages of `queue` are ready, the unacknowledged ones not counted."""
-        count: int = self._channel.queue_declare(queue, passive=True).message_count
-        return count
+        return int(self._channel.queue_declare(queue, passive=True).message_count)
 
     def wait(self, timeout: float) -> None:
         """Call `on_message` and `on_confirm` for what was received; if nothing was, wait up to `timeout` for it.

@@ -2,19 +2,22 @@
 
 A queue of RabbitMQ cannot be read without consuming it, and a message that is requeued counts as redelivered:
 after some times RabbitMQ drops it (20 by default in 4.0), or a worker dead-letters it. So a message that is kept
-is published again, to the end of its queue, and acknowledged when that is confirmed. After one round the messages
-are in their order again. Whoever is killed in the middle leaves some of them twice, and loses none. The embedded
-broker reads the files of a queue, and writes only those that change.
+is published again, to the end of its queue, and acknowledged, both in one transaction of AMQP: a process that is
+killed has done both or neither. After one round the messages are in their order again. The embedded broker reads
+the files of a queue, and writes only those that change; whoever is killed leaves those of one file twice at most.
 """
 
+import contextlib
 import time
-from functools import partial
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
 
 from oat.messaging.broker import Broker
-from oat.messaging.deliveries import Choose, Delivery
+from oat.messaging.deliveries import Choose, Delivery, count_redeliveries
 
 BATCH_SIZE = 500
-"""Messages that are unacknowledged at a time: they are decided on and confirmed together."""
+"""Messages of a transaction."""
 
 POLL_INTERVAL = 0.1
 """Seconds to wait for more messages before asking whether there are any."""
@@ -44,44 +47,53 @@ def move_to_tail(broker: Broker, queue: str, count: int) -> None:
 
 
 def _sift_rabbitmq(broker: Broker, queue: str, choose: Choose, left: int) -> None:
-    """Do so with the first `left` messages of a queue of RabbitMQ."""
+    """Do so with the first `left` messages of a queue of RabbitMQ, on a channel with transactions."""
+    if left == 0:
+        return
+    channel = broker.new_channel()
+    channel.tx_select()
     while left > 0:
-        batch = _take(broker, queue, min(left, BATCH_SIZE))
+        batch = _take(broker, channel, queue, min(left, BATCH_SIZE))
         if not batch:
-            return
+            break
         left -= len(batch)
         for delivery, target in zip(batch, choose(batch), strict=True):
-            if target is None:
-                broker.ack(delivery)
-            else:
+            if target is not None:
                 headers = delivery.headers if target == queue else {}
-                kept = {name: value for name, value in headers.items() if name not in ROUTING_HEADERS}
-                broker.publish_raw(target, delivery.body, kept, partial(broker.ack, delivery))
-        broker.wait_for_all_confirms()
+                _publish(channel, target, delivery, headers)
+            channel.basic_ack(delivery.tag)
+        channel.tx_commit()
+    channel.close()
 
 
-def _take(broker: Broker, queue: str, count: int) -> list[Delivery]:
+def _publish(channel: Any, queue: str, delivery: Delivery, headers: Mapping[str, Any]) -> None:
+    kept = {name: value for name, value in headers.items() if name not in ROUTING_HEADERS}
+    encoding = "utf-8" if isinstance(delivery.body, str) else "binary"
+    message = channel.prepare_message(
+        delivery.body, None, "application/json", encoding, kept, {"delivery_mode": 2}
+    )
+    channel.basic_publish(message, exchange=queue, routing_key=queue, mandatory=True)
+
+
+def _take(broker: Broker, channel: Any, queue: str, count: int) -> list[Delivery]:
     """Consume up to `count` messages of `queue`, and return them unacknowledged; fewer if there are no more."""
     batch: list[Delivery] = []
-    taking = True
 
-    def on_message(delivery: Delivery) -> None:
-        if taking:
-            batch.append(delivery)
-        else:  # it was on its way when the consumer was cancelled
-            broker.requeue(delivery)
+    def on_message(message: Any) -> None:
+        tag, headers = message.delivery_tag, message.headers or {}
+        batch.append(Delivery(message.body, tag, count_redeliveries(headers), queue=queue, headers=headers))
 
-    broker.consume(queue, count, on_message)
+    channel.basic_qos(0, count, False)
+    # Each time another tag, as `Broker.consume` has it.
+    consumer = channel.basic_consume(queue, consumer_tag=f"oat-sift-{uuid4()}", callback=on_message)
     deadline = time.monotonic() + TIMEOUT
     while len(batch) < count and time.monotonic() < deadline:
         before = len(batch)
-        broker.wait(POLL_INTERVAL)
+        with contextlib.suppress(TimeoutError):
+            channel.connection.drain_events(timeout=POLL_INTERVAL)
         if len(batch) > before:
             deadline = time.monotonic() + TIMEOUT
-        elif not broker.size(queue):
-            broker.wait(0)  # what was delivered before the reply
-            if len(batch) == before:
-                break
-    broker.cancel()
-    taking = False
+        elif not broker.size(queue) and len(batch) == before:  # what was delivered before the reply
+            break
+    channel.basic_cancel(consumer)
     return batch

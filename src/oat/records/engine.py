@@ -42,10 +42,7 @@ def make_engine(url: str) -> sa.Engine:
     address = parse_database(url)
     options = _options(address)
     connect_args = address.merge(options.pop("connect_args"))
-    # Without the pool's own rollback: a connection that returns to it has committed or rolled back already.
-    engine = sa.create_engine(
-        _sqlalchemy_url(address), connect_args=connect_args, pool_reset_on_return=None, **options
-    )
+    engine = sa.create_engine(_sqlalchemy_url(address), connect_args=connect_args, **options)
     if address.driver == SQLITE:
         _prepare_sqlite(engine)
     elif address.driver == addresses.POSTGRESQL:
@@ -75,6 +72,8 @@ def _options(address: DatabaseAddress) -> dict[str, Any]:
                 "connect_args": timeouts | {"init_command": session},
                 "isolation_level": "READ COMMITTED",
                 "pool_recycle": IDLE_TIMEOUT // 2,  # before the server closes an idle connection
+                # Not another rollback, which is a round trip, for each transaction that has been committed.
+                "pool_reset_on_return": None,
             }
         case _:
             # tcp_user_timeout ends a wait for the acknowledgement of data sent; only keepalives notice that the

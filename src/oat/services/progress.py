@@ -1,11 +1,12 @@
 """Progress: where each of a hundred tasks is, from the records and from what workers report.
 
 The records say whether a task is unpublished, waiting or finished; the workers, which of the waiting ones they
-have, and whose results they have published. A published task of which no worker reports is queued. Plain rules,
-without I/O.
+have, and whose results they have published. A published task of which no worker reports is queued. A worker that
+stops reporting may be dead or only stopped; the number of unacknowledged tasks tells. Plain rules, without I/O.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -26,7 +27,7 @@ SHOWN_IN_FLIGHT = 60
 """Of those, tasks that workers have or whose results are queued, at most: the others are what comes and goes."""
 
 REPORT_TIMEOUT = 3.0
-"""Seconds without a report after which a worker counts as gone: six reports."""
+"""Seconds without a report after which a worker counts as silent: six reports."""
 
 MAX_FINISHED = 1000
 """Results that are remembered as queued, of workers that may be gone since."""
@@ -100,7 +101,11 @@ class _Position:
 
 
 class ProgressView:
-    """The tasks that are shown, from one poll to the next."""
+    """The tasks that are shown, from one poll to the next.
+
+    A silent worker keeps its tasks as long as that many are unacknowledged and no worker reports them: it is
+    stopped or cut off, and RabbitMQ waits for it; or the embedded broker has lost what it had.
+    """
 
     def __init__(self) -> None:
         self._reports: dict[WorkerKey, tuple[float, ProgressReport]] = {}
@@ -117,30 +122,32 @@ class ProgressView:
         while len(self._finished) > MAX_FINISHED:
             del self._finished[next(iter(self._finished))]
 
-    def watched(self, monotonic: float) -> set[UUID]:
-        """Return the tasks that are shown or reported, and forget the workers that are gone."""
-        self._reports = {
-            key: (at, report) for key, (at, report) in self._reports.items() if at >= monotonic - REPORT_TIMEOUT
-        }
-        return set(self._positions) | set(self._in_flight())
+    def watched(self) -> set[UUID]:
+        """Return the tasks that are shown or reported."""
+        return set(self._positions) | set(self._in_flight(self._reports))
 
-    def update(self, rows: Iterable[TaskRow], now: datetime, monotonic: float) -> Progress:
+    def update(
+        self, rows: Iterable[TaskRow], now: datetime, monotonic: float, unacknowledged: int | None
+    ) -> Progress:
         """Return the progress of those of the tasks `rows` that are worth showing.
 
         Args:
             rows: all of `watched`, and others.
             now: by the database's clock, UTC, without a time zone, like the times of the rows.
             monotonic: the same time by the monotonic clock.
+            unacknowledged: how many published tasks are in no queue; None if that is unknown.
         """
-        in_flight = self._in_flight()
         by_uuid = {row.uuid: row for row in rows}
+        reporting = {key for key, (at, _) in self._reports.items() if at >= monotonic - REPORT_TIMEOUT}
+        self._forget_dead(reporting, by_uuid, unacknowledged)
+        in_flight = self._in_flight(self._reports)
         positions = {
             uuid: self._position(row, in_flight.get(uuid), now, monotonic) for uuid, row in by_uuid.items()
         }
         shown = select(positions, {uuid: row.sent_at for uuid, row in by_uuid.items()})
         self._positions = {uuid: positions[uuid] for uuid in shown}
         return Progress(
-            workers=sorted(map(_name, self._reports)),
+            workers=sorted(map(_name, reporting)),
             tasks=[
                 TaskProgress(
                     uuid=uuid,
@@ -153,12 +160,35 @@ class ProgressView:
             ],
         )
 
-    def _in_flight(self) -> Mapping[UUID, tuple[WorkStage, str]]:
-        """Return what workers have; of a task that two have, what the one says that is further."""
+    def _forget_dead(
+        self, reporting: Collection[WorkerKey], rows: Mapping[UUID, TaskRow], unacknowledged: int | None
+    ) -> None:
+        """Forget the silent workers whose tasks have been requeued, and what they had that somebody else has."""
+        elsewhere = self._in_flight(reporting)
+        left = math.inf if unacknowledged is None else unacknowledged - len(elsewhere)
+        for key in sorted(self._reports.keys() - reporting, key=lambda key: -self._reports[key][0]):
+            kept = {
+                uuid
+                for uuid in self._in_flight([key]).keys() - elsewhere.keys()
+                if (row := rows.get(uuid)) and row.status == Status.WAITING and not row.unpublished
+            }
+            left -= len(kept)
+            if left < 0 or not kept:
+                del self._reports[key]
+            else:
+                at, report = self._reports[key]
+                stages = {
+                    str(each): [uuid for uuid in getattr(report, each) if uuid in kept] for each in WorkStage
+                }
+                self._reports[key] = at, report.model_copy(update=stages)
+
+    def _in_flight(self, workers: Iterable[WorkerKey]) -> Mapping[UUID, tuple[WorkStage, str]]:
+        """Return what `workers` have; of a task that two have, what the one says that is further."""
+        reports = [(_name(key), self._reports[key][1]) for key in workers]
         return {
-            uuid: (stage, _name(key))
+            uuid: (stage, name)
             for stage in WorkStage  # the last one wins
-            for key, (_, report) in self._reports.items()
+            for name, report in reports
             for uuid in getattr(report, stage)
         }
 

@@ -44,7 +44,7 @@ class Backend:
         self.publisher = Publisher(settings)
         self.statistics = CurrentStatistics(self.catalog, self.publisher, settings.lease)
         self.events = Events(self.catalog, self.statistics)
-        self.progress = ProgressEvents(self.catalog, self.publisher)
+        self.progress = ProgressEvents(self.catalog, self.publisher, self.statistics)
         self._audit_lock = threading.Lock()
 
     @asynccontextmanager

@@ -18,7 +18,7 @@ from oat.services import SHOWN, Progress, ProgressView
 from oat.web.event_stream import EventStream
 from oat.web.events import KEEP_ALIVE, trouble
 from oat.web.publisher import Publisher
-from oat.web.statistics import DURATIONS, POLL_INTERVAL, QUERY_TIME_FACTOR
+from oat.web.statistics import DURATIONS, POLL_INTERVAL, QUERY_TIME_FACTOR, CurrentStatistics
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 class ProgressEvents:
     """Publishes the progress of tasks. Belongs to one event loop."""
 
-    def __init__(self, catalog: Catalog, publisher: Publisher) -> None:
+    def __init__(self, catalog: Catalog, publisher: Publisher, statistics: CurrentStatistics) -> None:
         self._catalog = catalog
+        self._statistics = statistics
         self._publisher = publisher
         self._stream = EventStream()
         self._view = ProgressView()
@@ -56,7 +57,9 @@ class ProgressEvents:
                 await self._stream.subscribed.wait()
             started = time.monotonic()
             try:
-                event = _event(await run_in_threadpool(self._poll))
+                unacknowledged = (await self._statistics.get()).unacknowledged
+                started = time.monotonic()
+                event = _event(await run_in_threadpool(self._poll, unacknowledged))
             except DatabaseError as error:
                 event = trouble(error)
             self._durations.append(time.monotonic() - started)
@@ -70,14 +73,14 @@ class ProgressEvents:
     async def _first(self) -> bytes:
         return self._latest or KEEPALIVE_COMMENT
 
-    def _poll(self) -> Progress:
+    def _poll(self, unacknowledged: int | None) -> Progress:
         for received_at, body in self._publisher.watch():
             try:
                 self._view.report(parse_progress_report(body), received_at)
             except InvalidMessageError as error:
                 log.warning("ignored a progress report: %s", error)
-        rows, now = self._catalog.recent_tasks(SHOWN, self._view.watched(time.monotonic()))
-        return self._view.update(rows, now, time.monotonic())
+        rows, now = self._catalog.recent_tasks(SHOWN, self._view.watched())
+        return self._view.update(rows, now, time.monotonic(), unacknowledged)
 
 
 def _event(progress: Progress) -> bytes:

@@ -124,6 +124,18 @@ def test_results_are_applied_once_or_twice_and_unknown_ones_are_named(database):
     assert stranger not in states
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 65])
+def test_an_image_without_a_record_is_named_among_others(database, count):
+    tasks = some_tasks(count)
+    database.record(tasks)
+    stranger = uuid4()
+    images = [Result(uuid=uuid, **DONE) for uuid in (*(task.uuid for task in tasks), stranger)]
+    for _ in range(2):
+        assert database.apply(images) == {stranger}
+        assert database.apply(images[:-1]) == set()
+    assert set(database.statuses(task.uuid for task in tasks).values()) == {Status.DONE}
+
+
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200])
 def test_each_of_many_results_goes_to_its_own_record(database, count):
     tasks = some_tasks(count)

@@ -32,10 +32,9 @@ def ids(*numbers):
     return [UUID(int=number) for number in numbers]
 
 
-def shown(view, rows, now=NOW, monotonic=100.0):
+def shown(view, rows, now=NOW, monotonic=100.0, unacknowledged=0):
     """The stage and the worker of each task that is shown."""
-    view.watched(monotonic)
-    progress = view.update(rows, now, monotonic)
+    progress = view.update(rows, now, monotonic, unacknowledged)
     return {task.uuid.int: (str(task.stage), task.worker) for task in progress.tasks}
 
 
@@ -74,6 +73,30 @@ def test_the_tasks_of_a_worker_that_stops_reporting_are_queued_and_then_with_ano
     assert shown(view, rows, monotonic=gone) == {1: ("rendering", "host:2"), 2: ("queued", None)}
 
 
+def test_a_silent_worker_keeps_its_tasks_while_so_many_are_unacknowledged():
+    view, rows = ProgressView(), [row(1), row(2), row(3)]
+    view.report(report(1, rendering=ids(1), prefetched=ids(2)), 100)
+    stopped = 100 + REPORT_TIMEOUT + 0.1
+    view.report(report(2, rendering=ids(3)), stopped)
+    with_first = {1: ("rendering", "host:1"), 2: ("prefetched", "host:1"), 3: ("rendering", "host:2")}
+    for unacknowledged in (None, 3):
+        assert shown(view, rows, monotonic=stopped, unacknowledged=unacknowledged) == with_first
+        assert view.update(rows, NOW, stopped, unacknowledged).workers == ["host:2"]
+    queued = {1: ("queued", None), 2: ("queued", None), 3: ("rendering", "host:2")}
+    assert shown(view, rows, monotonic=stopped, unacknowledged=2) == queued
+
+
+def test_what_a_silent_worker_had_may_be_elsewhere_task_by_task():
+    view = ProgressView()
+    view.report(report(1, rendering=ids(1), prefetched=ids(2, 3, 4)), 100)
+    stopped = 100 + REPORT_TIMEOUT + 0.1
+    view.report(report(2, rendering=ids(2)), stopped)
+    rows = [row(1), row(2), row(3, unpublished=True), row(4, Status.DONE, finished=1)]
+    assert shown(view, rows, monotonic=stopped, unacknowledged=2) == {
+        1: ("rendering", "host:1"), 2: ("rendering", "host:2"), 3: ("unpublished", None), 4: ("done", None),
+    }  # fmt: skip
+
+
 def test_of_a_task_that_two_workers_have_the_one_counts_that_is_further():
     view = ProgressView()
     view.report(report(1, stored=ids(1)), 100)
@@ -95,10 +118,10 @@ def test_a_result_of_an_earlier_attempt_does_not_count():
 
 def test_since_is_when_a_task_moved():
     view = ProgressView()
-    [before] = view.update([row(1)], NOW, 100).tasks
+    [before] = view.update([row(1)], NOW, 100, 0).tasks
     view.report(report(rendering=ids(1)), 110)
-    [moved] = view.update([row(1)], NOW + seconds(10), 110).tasks
-    [same] = view.update([row(1)], NOW + seconds(11), 111).tasks
+    [moved] = view.update([row(1)], NOW + seconds(10), 110, 1).tasks
+    [same] = view.update([row(1)], NOW + seconds(11), 111, 1).tasks
     assert [each.since.replace(tzinfo=None) for each in (before, moved, same)] == [
         NOW - seconds(60), NOW + seconds(10), NOW + seconds(10),
     ]  # fmt: skip
@@ -122,4 +145,4 @@ def test_few_are_all_shown():
     view = ProgressView()
     rows = [row(number, sent=number) for number in range(1, SHOWN + 1)]
     assert len(shown(view, rows)) == SHOWN
-    assert view.watched(100) == {each.uuid for each in rows}
+    assert view.watched() == {each.uuid for each in rows}

@@ -54,7 +54,7 @@ function showProgress(section) {
     for (const task of tasks) {
       const known = dots.get(task.uuid);
       const dot = known?.dot ?? createDot(task);
-      if (known && task.stage === "queued" && WITH_WORKER.includes(known.task.stage)) {
+      if (known && ["unpublished", "queued"].includes(task.stage) && WITH_WORKER.includes(known.task.stage)) {
         returned.set(known.task.worker, (returned.get(known.task.worker) ?? 0) + 1);
       }
       dots.set(task.uuid, { dot, task });

@@ -1,0 +1,75 @@
+"""A chapter that is not true fails with its line, what was expected and what came; an update makes it true."""
+
+import pytest
+
+from helpers.missing import leave_out
+from tutorial.machine import run_chapter, why_not
+
+CHAPTER = """\
+# A chapter
+
+In terminal 1:
+
+```console
+$ mkfifo ~/pipe
+$ cat ~/pipe
+```
+
+In terminal 2:
+
+```console
+$ exec 3>~/pipe
+$ echo "2026-11-26 12:00:00 task aaaaaaaa-0000-4000-8000-000000000000" >&3
+$ hostname
+desktop
+```
+
+In terminal 1:
+
+```console
+2015-02-12 22:21:42 task bbbbbbbb-0000-4000-8000-000000000000
+^C
+```
+
+In terminal 2:
+
+```console
+$ echo bbbbbbbb-0000-4000-8000-000000000000
+bbbbbbbb-0000-4000-8000-000000000000
+```
+"""
+
+
+@pytest.fixture
+def chapter(tmp_path):
+    if reason := why_not():
+        leave_out(f"the tutorial needs namespaces: {reason}")
+    file = tmp_path / "0-a-chapter.md"
+    file.write_text(CHAPTER)
+    return file
+
+
+def run(chapter, *options):
+    folder = chapter.parent / f"machine{len(list(chapter.parent.iterdir()))}"
+    folder.mkdir()
+    return run_chapter(chapter, folder, *options)
+
+
+def test_a_drift_is_told_with_its_line_and_an_update_mends_it(chapter):
+    done = run(chapter)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith(
+        "docs/tutorial/0-a-chapter.md:16: at terminal 2\n  expected: desktop\n  came:     laptop\n"
+    )
+    assert run(chapter, "--update").returncode == 0
+    assert chapter.read_text() == CHAPTER.replace("desktop", "laptop")
+    assert run(chapter).returncode == 0
+
+
+def test_another_uuid_in_another_terminal_is_a_drift(chapter):
+    text = CHAPTER.replace("desktop", "laptop")
+    chapter.write_text(text.replace("$ echo bbbb", "$ echo cccc"))
+    done = run(chapter)
+    assert done.returncode == 1, done.stderr
+    assert "docs/tutorial/0-a-chapter.md:30: at terminal 2" in done.stdout
+    assert "which is in this run: aaaaaaaa-0000-4000-8000-000000000000" in done.stdout
