@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from oat.messages import Task
 from oat.rendering import machine_code
-from oat.rendering.machine_code import address, cpu_features
+from oat.rendering.machine_code import cpu_features
 
 POOL_CAPACITY = 2048
 """Pixels that make the kernel's pool full: 96 KiB of memory, which a processor's second-level cache can hold."""
@@ -69,11 +69,10 @@ def run_kernel(kernel: Kernel, task: Task, block: Block) -> NDArray[np.uint8]:
     image = np.empty((-(-task.height // rows) * rows, -(-task.width // columns) * columns), np.uint8)
     ys, xs = (np.empty(pixels) for pixels in image.shape)
     pool = np.empty((POOL_ARRAYS, POOL_CAPACITY + rows * columns))  # a last block is added to an almost full pool
-    start = address(pool)
     kernel(
-        address(image), *image.shape, task.height, task.width, task.iterations,
-        address(xs), address(ys), task.xa, task.xb, task.ya, task.yb, task.cx, task.cy,
-        *range(start, start + pool.nbytes, pool.strides[0]), POOL_CAPACITY,
+        image, *image.shape, task.height, task.width, task.iterations,
+        xs, ys, task.xa, task.xb, task.ya, task.yb, task.cx, task.cy,
+        *pool, POOL_CAPACITY,
     )  # fmt: skip
     return image
 

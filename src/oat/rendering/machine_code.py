@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import llvmlite
+import numpy as np
 from llvmlite import binding
 from numpy.typing import NDArray
 
@@ -54,8 +55,9 @@ def load(
         arguments: the types of the function's arguments, of `ctypes`.
 
     Returns:
-        The function, which releases the GIL. It returns the integer that the compiled function returns, and 0 if
-        that returns None.
+        The function, which releases the GIL. For a pointer it takes a writable array, whose first element is at the
+        address, and which is there until it returns. It returns the integer that the compiled function returns, and
+        0 if that returns None.
     """
     folder = cache_folder()
     file = folder and folder / f"{name}-{_digest(sources)}.o"
@@ -77,21 +79,21 @@ def _log_compiling() -> None:
     log.info("compiling the renderer for this machine, once: it takes some seconds")
 
 
-def address(array: NDArray[Any]) -> int:
-    """Return the address of a writable array's first element, for a function that takes a pointer."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
-
-
 def _callable(address: int, arguments: Sequence[type]) -> Callable[..., int]:
     # Numba's calling convention: the first two arguments are pointers to the returned value and to an exception.
     function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *arguments)(address)
 
     def call(*values: object) -> int:
         returned, raised = ctypes.c_int64(), ctypes.c_void_p()
-        function(ctypes.byref(returned), ctypes.byref(raised), *values)
-        return returned.value
+        addresses = (_address(value) if isinstance(value, np.ndarray) else value for value in values)
+        function(ctypes.byref(returned), ctypes.byref(raised), *addresses)
+        return returned.value  # until here `values` references the arrays, so none is freed while it is in use
 
     return call
+
+
+def _address(array: NDArray[Any]) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
 
 
 def _digest(sources: Iterable[Path]) -> str:

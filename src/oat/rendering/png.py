@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from oat.messages import Task
 from oat.rendering import machine_code
 from oat.rendering.escape_time import block_for, load_kernel, palette_indices
-from oat.rendering.machine_code import address, cpu_features
+from oat.rendering.machine_code import cpu_features
 from oat.rendering.palette import PALETTE
 from oat.rendering.prefix_code import LONGEST_LITERAL, block_header, code_table
 
@@ -81,7 +81,7 @@ def compress(indices: NDArray[np.uint8]) -> memoryview:
     row = np.empty(width + 1 + ROW_PADDING, np.uint8)
     end = load_compressor()(
         indices.ctypes.data, height, width, indices.strides[0],
-        address(row), address(code_table()), address(buffer), 8 * len(ZLIB_HEADER) + header_bits,
+        row, code_table(), buffer, 8 * len(ZLIB_HEADER) + header_bits,
     )  # fmt: skip
     return buffer.data[:end]
 
