@@ -55,9 +55,9 @@ def load(
         arguments: the types of the function's arguments, of `ctypes`.
 
     Returns:
-        The function, which releases the GIL. For a pointer it takes a writable array, whose first element is at the
-        address, and which is there until it returns. It returns the integer that the compiled function returns, and
-        0 if that returns None.
+        The function, which releases the GIL. For a pointer it takes a writable array, passes the address of its
+        first element, and holds it until it returns. It returns the integer that the compiled function returns,
+        and 0 if that returns None.
     """
     folder = cache_folder()
     file = folder and folder / f"{name}-{_digest(sources)}.o"
