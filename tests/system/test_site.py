@@ -66,7 +66,7 @@ def test_every_link_within_the_site_leads_somewhere(pages: dict[Path, _Page]) ->
             target, _, anchor = link.partition("#")
             if re.match("[a-z]+:", link):
                 continue
-            there = pages.get((path.parent / target).resolve() if target else path)
-            if there is None or (anchor and anchor not in there.ids):
+            file = (path.parent / target).resolve() if target else path
+            if not file.is_file() or (anchor and anchor not in pages[file].ids):
                 dead.append(f"{path.name}: {link}")
     assert dead == []
