@@ -14,14 +14,11 @@ import time
 import zlib
 from collections.abc import Callable
 
-import deflate
 import numpy as np
-from isal import isal_zlib
 from numpy.typing import NDArray
 from PIL import Image, features
 from rich.console import Console
 from rich.table import Table
-from zlib_ng import zlib_ng
 
 from oat.messages import Task
 from oat.rendering.escape_time import palette_indices
@@ -50,6 +47,10 @@ def main() -> None:
 
 def report(tasks: list[Task], rounds: int) -> None:
     """Print milliseconds of processor time and KiB an image."""
+    import deflate  # noqa: PLC0415 (only `make bench-png` brings these libraries; `--help` needs none)
+    from isal import isal_zlib  # noqa: PLC0415 (as above)
+    from zlib_ng import zlib_ng  # noqa: PLC0415 (as above)
+
     images = [palette_indices(task) for task in tasks]
     plain, filtered = ([rows(image, is_filtered) for image in images] for is_filtered in (False, True))
     variants: dict[str, tuple[Callable[..., object], list[object], str]] = {

@@ -31,7 +31,7 @@ def database(database_url):
     opened.close()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True, scope="session")
 def default_sigint():
     """SIGINT interrupts: in the background of a shell script, a process and its children would ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -86,7 +86,6 @@ def test_without_a_broker_a_created_fractal_is_recorded(tmp_path):
         assert system.outbox() == 1
 
 
-@pytest.mark.usefixtures("default_sigint")
 def test_status_is_live_on_a_terminal_until_it_is_interrupted(tmp_path):
     with System(tmp_path) as system:
         system.call("oat", "list")

@@ -14,7 +14,6 @@ MOMENTS = (0.0, 0.05, 0.15, 0.3, 0.6, 1.0)
 """Seconds after it listens at which a program is stopped: at most of them it loads its modules."""
 
 
-@pytest.mark.usefixtures("default_sigint")
 @pytest.mark.parametrize(
     ("command", "number", "status"),
     [

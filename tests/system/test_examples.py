@@ -34,7 +34,6 @@ def test_five_examples():
     assert len(EXAMPLES) == 5
 
 
-@pytest.mark.usefixtures("default_sigint")
 def test_a_sent_task_and_its_result(on_servers):
     on_servers.start("oat-worker")
     on_servers.start("oat-tracker")

@@ -65,7 +65,6 @@ def test_the_worker_ends_with_its_parent(tmp_path):
         worker.wait(TIMEOUT)
 
 
-@pytest.mark.usefixtures("default_sigint")
 @pytest.mark.parametrize("moment", ["while it starts", "at work"])
 def test_ctrl_c_ends_both_processes_without_a_traceback(tmp_path, moment):
     with System(tmp_path) as system:
@@ -98,7 +97,6 @@ def test_a_second_signal_ends_the_run_although_its_worker_is_stopped(tmp_path):
         worker.wait(TIMEOUT)
 
 
-@pytest.mark.usefixtures("default_sigint")
 def test_ctrl_c_ends_the_run_while_the_database_is_silent(mariadb, tmp_path):
     proxy = Proxy(mariadb.port)
     url = mariadb.database(uuid4().hex[:8]).replace(f":{mariadb.port}/", f":{proxy.port}/")
