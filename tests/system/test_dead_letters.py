@@ -169,7 +169,7 @@ def test_dropping_that_is_killed_in_the_middle_loses_nothing_else(either):
         lambda: {letter["id"] for letter in listed(either)} >= {*letters} - {*chosen}, "those that are kept"
     )
     either.call("oat", "dead-letters", "drop", *chosen)
-    assert sorted(either.dead_letters()) == sorted(kept)
+    assert {*either.dead_letters()} == kept  # some twice, where the folder had a file of theirs twice
 
 
 def test_commands_name_their_letters_and_their_broker(either):
