@@ -15,6 +15,8 @@ def is_out_of_memory(error: BaseException | None) -> bool:
         text = str(error)
         if isinstance(error, MemoryError) or "map segment" in text or "llocate memory" in text:
             return True
+        if isinstance(error, SystemError) and "without exception set" in text:
+            return True  # CPython's, of a module in C that had none left even for its error
         if isinstance(error, OSError) and "shared object" in text and error.errno is None:
             return (
                 True  # llvmlite's, which does not pass on the reason; it is installed, or pip would have said so

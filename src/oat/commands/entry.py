@@ -63,7 +63,7 @@ def _loading() -> Iterator[None]:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         yield
-    except (ImportError, MemoryError, OSError) as error:
+    except (ImportError, MemoryError, OSError, SystemError) as error:
         if "--debug" in sys.argv:
             raise
         if is_out_of_memory(error):

@@ -86,7 +86,7 @@ def explain(error: BaseException) -> tuple[str, int]:
             message, status = str(error), USAGE
         case PermanentError():
             message, status = str(error), FAILED
-        case ImportError() | MemoryError() | OSError() if is_out_of_memory(error):
+        case ImportError() | MemoryError() | OSError() | SystemError() if is_out_of_memory(error):
             message, status = f"out of memory: {REMEDIES[errno.ENOMEM]}", FAILED
         case OSError():
             message, status = _explain_os_error(error), FAILED
