@@ -1,9 +1,13 @@
 """Migrations: Alembic's scripts in `versions`, and `migrate`, which runs them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
+from oat.records.engine import LOCK_TIMEOUT
 from oat.records.schema import fractals
 from oat.records.transactions import DatabaseError
 
@@ -15,8 +19,8 @@ _POSTGRESQL_LOCK = 0x0A7
 _MYSQL_LOCK = "oat-schema"
 """The advisory locks under which one service at a time migrates; those of older versions, so they stay."""
 
-_LOCK_TIMEOUT = 60
-"""Seconds to wait for MySQL's lock: a migration of large tables may take as long."""
+_LOCK_WAIT_TIMEOUT = 1205
+"""MySQL's number for a lock that was not had in time: the transaction is run again."""
 
 
 def migrate(connection: sa.Connection) -> None:
@@ -34,24 +38,45 @@ def migrate(connection: sa.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["connection"] = connection
-    backend = connection.dialect.name
-    if backend == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_POSTGRESQL_LOCK)))
-    elif backend in ("mysql", "mariadb"):
-        connection.execute(sa.select(sa.func.get_lock(_MYSQL_LOCK, _LOCK_TIMEOUT)))
     try:
-        if _revision(connection) is None and sa.inspect(connection).has_table(fractals.name):
-            raise DatabaseError(
-                f"the database has a table {fractals.name!r} that oat did not make; give oat a database of its own"
-            )
-        command.upgrade(config, "head")
+        with _lock(connection):
+            if _revision(connection) is None and sa.inspect(connection).has_table(fractals.name):
+                raise DatabaseError(
+                    f"the database has a table {fractals.name!r} that oat did not make; "
+                    "give oat a database of its own"
+                )
+            command.upgrade(config, "head")
     except CommandError as error:
         raise DatabaseError(
             f"the tables were made by a newer version of oat ({error}); install that version"
         ) from error
-    finally:
-        if backend in ("mysql", "mariadb") and not connection.invalidated:
-            connection.execute(sa.select(sa.func.release_lock(_MYSQL_LOCK)))
+
+
+@contextmanager
+def _lock(connection: sa.Connection) -> Iterator[None]:
+    """Hold the advisory lock until what is done under it is committed; SQLite's transactions exclude each other.
+
+    Raises:
+        OperationalError: another service has held the lock for `LOCK_TIMEOUT` seconds.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_POSTGRESQL_LOCK)))
+        yield
+    elif connection.dialect.name in ("mysql", "mariadb"):
+        get_lock = sa.select(sa.func.get_lock(_MYSQL_LOCK, LOCK_TIMEOUT))
+        if connection.execute(get_lock).scalar() != 1:
+            held = connection.dialect.loaded_dbapi.OperationalError(
+                _LOCK_WAIT_TIMEOUT, "another service upgrades the tables"
+            )
+            raise OperationalError(str(get_lock), None, held)
+        try:
+            yield
+            connection.exec_driver_sql("COMMIT")  # the lock is the session's: it does not wait for the commit
+        finally:
+            if not connection.invalidated:
+                connection.execute(sa.select(sa.func.release_lock(_MYSQL_LOCK)))
+    else:
+        yield
 
 
 def _revision(connection: sa.Connection) -> str | None:

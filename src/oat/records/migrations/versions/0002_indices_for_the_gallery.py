@@ -8,5 +8,7 @@ down_revision = "0001"
 
 def upgrade() -> None:
     """Create both indices."""
-    op.create_index("ix_fractals_status_created_at", "fractals", ["status", "created_at", "uuid"])
-    op.create_index("ix_fractals_finished_at", "fractals", ["finished_at"])
+    op.create_index(
+        "ix_fractals_status_created_at", "fractals", ["status", "created_at", "uuid"], if_not_exists=True
+    )
+    op.create_index("ix_fractals_finished_at", "fractals", ["finished_at"], if_not_exists=True)
