@@ -22,27 +22,23 @@ def assert_redelivered(system, queue, count=1):
 
 @pytest.mark.parametrize("what", ["result", "dead letter"])
 def test_a_task_is_acknowledged_only_when_what_became_of_it_is_confirmed(on_servers, proxies, what):
-    """The broker has what the worker sent, but the worker does not know: its confirm is held back.
-
-    The other task was delivered before, so an acknowledgement that is sent too early arrives before its result.
-    """
-    other = slow(2)
+    """The broker has what the worker sent, but the worker does not know: its confirm is held back."""
     if what == "result":
-        on_servers.send([other, slow(0.5)])
-        sign, queue, results = b'"checksum"', "results", 2
+        # Both tasks are in flight, so an acknowledgement of the shorter one comes before the other's result.
+        on_servers.send([slow(2), slow(0.5)])
+        sign, queue, tasks = b'"checksum"', "results", 2
     else:
-        on_servers.send([other])
+        # An acknowledgement that is sent with the dead letter arrives with it.
         on_servers.push("tasks", [b"no task"])
-        sign, queue, results = b"no valid task", "dead-letters", 1
+        sign, queue, tasks = b"no valid task", "dead-letters", 1
     proxy = proxies["broker"]
     proxy.flow(trap=sign)
     worker = on_servers.start("oat-worker", "--threads", "2")
     assert proxy.trapped.wait(TIMEOUT)
     proxy.flow_up()
-    wait_until(lambda: on_servers.queued(queue) >= 1, f"a message in {queue}")
-    wait_until(lambda: on_servers.queued("results") == results, "the other task's result")
+    wait_until(lambda: on_servers.queued(queue) == tasks, f"messages in {queue}")
     on_servers.kill(worker)
-    assert_redelivered(on_servers, "tasks", 2)
+    assert_redelivered(on_servers, "tasks", tasks)
 
 
 def test_a_task_is_unacknowledged_while_its_image_cannot_be_stored(on_servers):
