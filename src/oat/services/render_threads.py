@@ -19,8 +19,8 @@ STORING_THREADS = 16
 one, and 16 threads that wait 5 milliseconds each store 3,200 images a second. Each has its image in memory."""
 
 WORTH_A_SWITCH = 0.0002
-"""Seconds that storing has to wait for another thread to render meanwhile: the threads then take Python's lock from
-each other at every system call, which costs as much. Source: `benchmarks/switches.py`."""
+"""Seconds that storing has to wait for another thread to render meanwhile: the threads then take Python's lock
+from each other at every system call, which costs as much. Source: `benchmarks/switches.py`."""
 
 SHORTEST_OF = 9
 """Waits of which the shortest counts: whatever else delays a thread, such as other processes, only adds to it."""
@@ -47,7 +47,7 @@ class RenderThreads:
         self._on_finished = on_finished
         self._slots = threading.Condition()
         self._slots_taken: set[int] = set()
-        """The threads that render, or wait for a task to render; those that store unless they let others render."""
+        """The threads that render or wait for a task, and those that store and do not let others render."""
         self._waits: deque[float] = deque(maxlen=SHORTEST_OF)
         """Seconds for which threads waited when they stored lately, beside their processor time."""
         self._waiting: SimpleQueue[Work | None] = SimpleQueue()

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ class Process:
         self.rendering, self.storing = set(), set()
         self.rendered, self.stored = threading.Event(), threading.Event()
         self.finished = threading.Event()
-        self.failed = False
+        self.target = "/dev/null"
         self.threads = RenderThreads(3, self.process, lambda: None)
 
     def start(self, active=3):
@@ -31,8 +32,7 @@ class Process:
             with self.threads.storing():
                 self.storing.add(task)
                 assert self.stored.wait(TIMEOUT)
-                if self.failed:
-                    raise OSError
+                Path(self.target).write_bytes(b"image")
         except OSError:
             assert self.finished.wait(TIMEOUT)
         self.storing.remove(task)
@@ -99,7 +99,7 @@ def test_no_other_renders_while_some_store_where_that_is_quick(process):
 def test_others_render_where_storing_is_to_be_tried_again(process):
     """Storing was quick, so nobody else renders; but then it fails."""
     process.start()
-    process.failed = True
+    process.target = "/nowhere/image"
     process.rendered.set()
     process.stored.set()
     process.submit(100)
