@@ -11,6 +11,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from helpers.guard import guard_process, release_process
 from oat.addresses import cache_folder
 from oat.rendering import warm_up
 
@@ -79,10 +80,22 @@ def why_not() -> str | None:
 
 
 def run_chapter(chapter: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a chapter on a machine of its own; its standard output tells where it differs."""
-    command = [sys.executable, "-m", "tutorial.run", str(chapter), *options]
+    """Run a chapter on a machine of its own; its standard output tells where it differs.
+
+    The machine ends with this process, however that ends.
+    """
+    command = on_own_machine(folder, [sys.executable, "-m", "tutorial.run", str(chapter), *options])
     environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
-    return subprocess.run(
-        on_own_machine(folder, command), env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        guard_process(process.pid)  # and with it what runs in its namespaces: --kill-child
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            release_process(process.pid)
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)

@@ -14,7 +14,7 @@ from tutorial.chapter import KEYS, Line, Picture, Step, read_chapter
 from tutorial.compare import Comparison, Names, Progress
 from tutorial.kinds import ELLIPSIS
 from tutorial.machine import CHECKOUT, HOME
-from tutorial.rewrite import replace_lines, rewritten
+from tutorial.rewrite import renewed, replace_lines, rewritten
 from tutorial.terminals import Desk, Terminal, plain_environment
 
 TIMEOUT = 240
@@ -31,8 +31,8 @@ class DriftError(Exception):
 class Run:
     """One run of a chapter."""
 
-    def __init__(self, path: Path, is_update: bool) -> None:
-        self.path, self.is_update = path, is_update
+    def __init__(self, path: Path, is_update: bool, is_anew: bool = False) -> None:
+        self.path, self.is_update, self.is_anew = path, is_update, is_anew
         self.names = Names()
         self.desk = Desk(plain_environment(HOME), CHECKOUT)
         self.changes: dict[int, tuple[list[Line], list[str]]] = {}
@@ -72,8 +72,8 @@ class Run:
             return
         if not self.is_update or last is None:
             raise DriftError(self._report(step.number, step.terminal, "nothing more before this line", lines[0]))
-        old, new = self.changes.get(last.number, (last.lines, [line.text for line in last.lines]))
-        self.changes[last.number] = (old, [*new, *map(self.names.shown, lines)])
+        old, new = self.changes.get(last.behind, (last.lines, [line.text for line in last.lines]))
+        self.changes[last.behind] = (old, [*new, *(lines if self.is_anew else map(self.names.shown, lines))])
         terminal.take(len(lines))
 
     def _compare(self, terminal: Terminal, step: Step) -> None:
@@ -95,11 +95,13 @@ class Run:
         if is_match and (step.lines or not came or not self.is_update):
             assert not isinstance(outcome, Progress)
             self.names = outcome.names
+            if self.is_anew:
+                self.changes[step.behind] = (step.lines, renewed(outcome, came, step.counts_vary))
             terminal.take(outcome.used)
             self._shown[step.terminal] += came[: outcome.used]
         elif self.is_update and (is_in_time or not step.ends):
-            new, self.names = rewritten(step, came, self.names)
-            self.changes[step.number] = (step.lines, new)
+            new, self.names = rewritten(step, came, self.names, self.is_anew)
+            self.changes[step.behind] = (step.lines, new)
             terminal.take(len(came))
         else:
             progress = outcome if isinstance(outcome, Progress) else Progress()
@@ -154,16 +156,21 @@ def main() -> int:
     parser.add_argument(
         "--update", action="store_true", help="write what came into the chapter, and make its pictures"
     )
+    parser.add_argument(
+        "--anew", action="store_true", help="with --update: also values that varied, those of one run throughout"
+    )
     options = parser.parse_args()
-    run = Run(options.chapter, options.update)
+    run = Run(options.chapter, options.update, options.anew)
     try:
         run.run()
     except DriftError as drift:
         print(drift)
         return 1
     finally:
-        if options.update and run.changes:
+        if options.update and not options.anew:
             replace_lines(options.chapter, run.changes)
+    if options.anew:
+        replace_lines(options.chapter, run.changes, run.names)
     return 0
 
 
