@@ -13,12 +13,15 @@ import httpx
 from tutorial.chapter import KEYS, Line, Picture, Step, read_chapter
 from tutorial.compare import Comparison, Names, Progress
 from tutorial.kinds import ELLIPSIS
-from tutorial.machine import CHECKOUT, HOME
+from tutorial.machine import CHECKOUT, HOME, NEEDS_NETWORK
 from tutorial.rewrite import renewed, replace_lines, rewritten
 from tutorial.terminals import Desk, Terminal, plain_environment
 
 TIMEOUT = 240
 """Seconds for a step to show what the chapter shows: machines that run tests may be slow."""
+
+INSTALL_TIMEOUT = 1800
+"""The same in a chapter that needs a network: five machines install what they need."""
 
 QUIET = 3
 """Seconds of silence after which, with --update, a program in the foreground has shown what it will."""
@@ -33,6 +36,7 @@ class Run:
 
     def __init__(self, path: Path, is_update: bool, is_anew: bool = False) -> None:
         self.path, self.is_update, self.is_anew = path, is_update, is_anew
+        self.timeout = INSTALL_TIMEOUT if NEEDS_NETWORK in path.read_text() else TIMEOUT
         self.names = Names()
         self.desk = Desk(plain_environment(HOME), CHECKOUT)
         self.changes: dict[int, tuple[list[Line], list[str]]] = {}
@@ -87,7 +91,7 @@ class Run:
             outcome = comparison.match(terminal.lines(), self.names)
             return not isinstance(outcome, Progress) or step.ends or not outcome.may_come
 
-        is_in_time = self.desk.wait(is_decided, TIMEOUT / 2 if self.is_update and not step.ends else TIMEOUT)
+        is_in_time = self.desk.wait(is_decided, TIMEOUT / 2 if self.is_update and not step.ends else self.timeout)
         if self.is_update and not step.ends and (isinstance(outcome, Progress) or not step.lines):
             self._wait_for_silence(terminal)
         came = terminal.lines()
@@ -120,7 +124,7 @@ class Run:
         if came is None and progress.matched >= 0 and progress.line is None:
             came = next(iter(terminal.lines()[progress.matched :]), None)
         if came is None and step.ends and not terminal.asks:
-            came = f"nothing: the command is still running after {TIMEOUT} seconds"
+            came = f"nothing: the command is still running after {self.timeout} seconds"
         report = self._report(number, step.terminal, expected, came or "nothing")
         meant = self.names.typed(expected)
         if meant != expected:
