@@ -37,6 +37,8 @@ class Run:
     def __init__(self, path: Path, is_update: bool, is_anew: bool = False) -> None:
         self.path, self.is_update, self.is_anew = path, is_update, is_anew
         self.timeout = INSTALL_TIMEOUT if NEEDS_NETWORK in path.read_text() else TIMEOUT
+        self.update_timeout = max(TIMEOUT / 2, self.timeout / 4)
+        """Seconds for a program in the foreground to show what was shown, before it counts as changed."""
         self.names = Names()
         self.desk = Desk(plain_environment(HOME), CHECKOUT)
         self.changes: dict[int, tuple[list[Line], list[str]]] = {}
@@ -91,7 +93,9 @@ class Run:
             outcome = comparison.match(terminal.lines(), self.names)
             return not isinstance(outcome, Progress) or step.ends or not outcome.may_come
 
-        is_in_time = self.desk.wait(is_decided, TIMEOUT / 2 if self.is_update and not step.ends else self.timeout)
+        is_in_time = self.desk.wait(
+            is_decided, self.update_timeout if self.is_update and not step.ends else self.timeout
+        )
         if self.is_update and not step.ends and (isinstance(outcome, Progress) or not step.lines):
             self._wait_for_silence(terminal)
         came = terminal.lines()
