@@ -6,7 +6,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from helpers.browser import new_context
-from helpers.slow_tasks import slow
+from helpers.slow_tasks import disc
 from helpers.system import System
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
@@ -32,7 +32,7 @@ def test_dots_move_from_the_queue_to_a_worker_and_back_when_it_is_killed(chromiu
               };
             }"""
         )
-        system.send([slow(60) for _ in range(3)])
+        system.send([disc(1_000_000) for _ in range(3)])
         queue = page.locator(".at-tasks")
         expect(queue.locator(".dot")).to_have_count(3)
         worker = system.start("oat-worker", "--threads", 1)
