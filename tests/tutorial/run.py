@@ -91,7 +91,7 @@ class Run:
             if step.ends and not terminal.asks:
                 return False
             outcome = comparison.match(terminal.lines(), self.names)
-            return not isinstance(outcome, Progress) or step.ends or not outcome.may_come
+            return not isinstance(outcome, Progress) or terminal.asks or not outcome.may_come
 
         is_in_time = self.desk.wait(
             is_decided, self.update_timeout if self.is_update and not step.ends else self.timeout

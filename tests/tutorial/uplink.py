@@ -9,13 +9,13 @@ from pathlib import Path
 from helpers.guard import guard_command
 
 NAME = f"oat{os.getpid()}"
-HERE, THERE = "10.98.0.1", "10.98.0.2"
-NETWORK = "10.98.0.0/30"
+NETWORK, HERE, THERE = (f"10.98.{os.getpid() // 64 % 256}.{os.getpid() % 64 * 4 + host}" for host in (0, 1, 2))
+"""A network of four addresses for each process: a guard that is late must not delete another one's rules."""
 
 RULES = (
-    ("-t", "nat", "POSTROUTING", "-s", NETWORK, "-j", "MASQUERADE"),
-    ("FORWARD", "-s", NETWORK, "-j", "ACCEPT"),
-    ("FORWARD", "-d", NETWORK, "-j", "ACCEPT"),
+    ("-t", "nat", "POSTROUTING", "-s", f"{NETWORK}/30", "-j", "MASQUERADE"),
+    ("FORWARD", "-s", f"{NETWORK}/30", "-j", "ACCEPT"),
+    ("FORWARD", "-d", f"{NETWORK}/30", "-j", "ACCEPT"),
 )
 
 
