@@ -32,7 +32,7 @@ test-container: .venv/develop ## build the container image and run the services 
 	@tests/install-servers
 	@tests/deploy/container/run
 
-test-tutorial: .venv/develop ## run all chapters of the tutorial, those on machines and clusters too (root; a quarter of an hour)
+test-tutorial: .venv/develop ## run all chapters of the tutorial, those on machines and clusters too (Debian 12, root; half an hour)
 	@tests/install-servers
 	exec setpriv --pdeathsig TERM .venv/bin/python -m pytest -m "" tests/tutorial
 
