@@ -32,9 +32,9 @@ test-container: .venv/develop ## build the container image and run the services 
 	@tests/install-servers
 	@tests/deploy/container/run
 
-test-tutorial: .venv/develop ## run all chapters of the tutorial, those on machines and clusters too (root; a quarter of an hour)
+test-tutorial: .venv/develop ## run all chapters of the tutorial, those on machines and clusters too (Debian 12, root; half an hour)
 	@tests/install-servers
-	.venv/bin/python -m pytest -m "" tests/tutorial
+	exec setpriv --pdeathsig TERM .venv/bin/python -m pytest -m "" tests/tutorial
 
 test-debian: ## run the two commands on a bare Debian, RELEASE=trixie, as a user and as root (Debian, root; half an hour)
 	@tests/deploy/release/run $(RELEASE)
@@ -123,9 +123,9 @@ simulation: .venv/develop ## measure what an image costs, predict the speed of 1
 	@tests/install-servers
 	.venv/bin/python benchmarks/simulation.py
 
-tutorial: .venv/develop ## run the tutorial's chapters, and write what they show anew; CHAPTER=3 (minutes)
+tutorial: .venv/develop ## run the tutorial's chapters, and write what has changed, ANEW=1 all; CHAPTER=3 (minutes)
 	@tests/install-servers
-	@PYTHONPATH=tests .venv/bin/python -m tutorial.update $(CHAPTER)
+	@PYTHONPATH=tests exec setpriv --pdeathsig TERM .venv/bin/python -m tutorial.update $(if $(ANEW),--anew) $(CHAPTER)
 
 screenshot: .venv/develop ## make the picture of the gallery in the README (half a minute)
 	@tests/install-servers

@@ -134,6 +134,8 @@ class ProgressReport(_Message):
     """Tasks whose images are stored, and whose results are to be confirmed."""
     finished: Annotated[dict[UUID, Annotated[FiniteFloat, Field(ge=0)]], Field(max_length=MAX_REPORTED)] = {}
     """Tasks whose results the broker has confirmed lately: seconds since then."""
+    killed: bool = False
+    """Whether it was killed, and what it had in flight is lost: only the embedded broker can tell."""
 
 
 def check_limits(task: Task, limits: Limits) -> None:

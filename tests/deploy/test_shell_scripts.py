@@ -13,6 +13,7 @@ def is_script(path):
 
 def test_shell_scripts_are_clean():
     scripts = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if is_script(path)]
+    scripts.append(ROOT / "docs" / "tutorial" / "machines.sh")
     assert len(scripts) > 9
     assert all(script.read_text().startswith("#!/usr/bin/env bash\n") for script in scripts)
     assert all(os.access(script, os.X_OK) for script in scripts)

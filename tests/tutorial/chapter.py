@@ -39,6 +39,11 @@ class Step:
     ends: bool = True
     """Whether the shell asks for the next command afterwards; no, if a program stays in the foreground."""
 
+    @property
+    def behind(self) -> int:
+        """The line in the chapter behind which its output stands."""
+        return self.number + (self.typed or "").count("\n")
+
 
 @dataclass(frozen=True)
 class Picture:

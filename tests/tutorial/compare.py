@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tutorial.chapter import Line
 from tutorial.kinds import ELLIPSIS, is_log, pattern_of, uuids_in
@@ -52,6 +52,8 @@ class Match:
     names: Names
     used: int
     """How many of the lines that came belong to it."""
+    pairs: tuple[tuple[str, int | None], ...] = ()
+    """The lines of the step in the order in which they came, each with its index; None for an ellipsis."""
 
 
 @dataclass
@@ -91,54 +93,47 @@ class Comparison:
             else:
                 segments[-1].append(line)
         progress = Progress()
-        for match in self._segments(segments, 0, came, 0, names, progress):
+        for match in self._segments(segments, 0, came, Match(names, 0), progress):
             return match
         return progress
 
     def _segments(
-        self,
-        segments: list[list[Line]],
-        number: int,
-        came: list[str],
-        start: int,
-        names: Names,
-        progress: Progress,
+        self, segments: list[list[Line]], number: int, came: list[str], before: Match, progress: Progress
     ) -> Iterator[Match]:
         segment, is_last = segments[number], number == len(segments) - 1
+        if number:
+            before = replace(before, pairs=(*before.pairs, (ELLIPSIS, None)))
         if number and is_last and not segment:  # an ellipsis at the end
-            yield Match(names, len(came))
+            yield replace(before, used=len(came))
             return
-        starts = range(start, len(came) + 1) if number else (start,)
+        starts = range(before.used, len(came) + 1) if number else (before.used,)
         for first in starts:
-            for end, known in self._lines(segment, (), came, first, names, progress):
+            for match in self._lines(segment, (), came, replace(before, used=first), progress):
                 if not is_last:
-                    yield from self._segments(segments, number + 1, came, end, known, progress)
-                elif not self.is_all or end == len(came):
-                    yield Match(known, end)
+                    yield from self._segments(segments, number + 1, came, match, progress)
+                elif not self.is_all or match.used == len(came):
+                    yield match
                 else:
-                    progress.note(sum(map(len, segments[: number + 1])), None, came[end])
+                    progress.note(sum(map(len, segments[: number + 1])), None, came[match.used])
 
     def _lines(
-        self,
-        segment: list[Line],
-        done: tuple[int, ...],
-        came: list[str],
-        at: int,
-        names: Names,
-        progress: Progress,
-    ) -> Iterator[tuple[int, Names]]:
-        """Yield how the rest of a segment matches from `at` on: where that ends, and the names known then."""
+        self, segment: list[Line], done: tuple[int, ...], came: list[str], before: Match, progress: Progress
+    ) -> Iterator[Match]:
+        """Yield how the rest of a segment matches what came behind `before`."""
         if len(done) == len(segment):
-            yield at, names
+            yield before
             return
         possible = list(candidates(segment, done))
+        at = before.used
         if at == len(came):
             progress.note(len(done), segment[possible[0]], None)
             return
         for number in possible:
-            known = names.with_line(segment[number].text, came[at], self.counts_vary)
+            text = segment[number].text
+            known = before.names.with_line(text, came[at], self.counts_vary)
             if known:
-                yield from self._lines(segment, (*done, number), came, at + 1, known, progress)
+                match = Match(known, at + 1, (*before.pairs, (text, at)))
+                yield from self._lines(segment, (*done, number), came, match, progress)
             else:
                 progress.note(len(done), segment[possible[0]], came[at])
 

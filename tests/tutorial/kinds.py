@@ -4,6 +4,7 @@ Everything else in a line has to come as it stands there; how wide a gap or a ru
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache
 
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -41,25 +42,37 @@ def token_pattern(counts_vary: bool) -> re.Pattern[str]:
     return re.compile("|".join([*parts, r"(?P<gap>\s+)", r"(?P<rule>[─━═╺╸]{2,})", r"(?P<ellipsis>\.\.\.)"]))
 
 
+def pieces(line: str, counts_vary: bool) -> Iterator[tuple[str, str]]:
+    """Yield the kind of each part of `line`, "" for what does not vary, and the pattern of what may come there."""
+    end = 0
+    for found in token_pattern(counts_vary).finditer(line):
+        yield "", re.escape(line[end : found.start()])
+        end = found.end()
+        kind = found.lastgroup or ""
+        if kind in SAME:
+            yield kind, re.escape(found[0])
+        elif kind in ("parameter", "pid"):
+            yield kind, re.escape(re.sub(r"\d+$", "", found[0])) + r"\d+"
+        else:
+            others = {"gap": r"\s+", "rule": "[─━═╺╸]{2,}", "ellipsis": ".*?", "count": COUNT}
+            yield kind, others.get(kind, f"(?:{KINDS.get(kind, '')})")
+    yield "", re.escape(line[end:])
+
+
 @cache
 def pattern_of(line: str, counts_vary: bool) -> re.Pattern[str]:
     """Return the pattern of the lines that are like `line`; its groups are the UUIDs."""
-    pattern, end = "", 0
-    for found in token_pattern(counts_vary).finditer(line):
-        pattern += re.escape(line[end : found.start()])
-        end = found.end()
-        kind = found.lastgroup or ""
-        if kind == "uuid":
-            pattern += f"({UUID})"
-        elif kind in SAME:
-            pattern += re.escape(found[0])
-        elif kind in ("parameter", "pid"):
-            pattern += re.escape(re.sub(r"\d+$", "", found[0])) + r"\d+"
-        else:
-            pattern += {"gap": r"\s+", "rule": "[─━═╺╸]{2,}", "ellipsis": ".*?", "count": COUNT}.get(
-                kind, f"(?:{KINDS.get(kind, '')})"
-            )
-    return re.compile(pattern + re.escape(line[end:]))
+    return re.compile("".join(f"({part})" if kind == "uuid" else part for kind, part in pieces(line, counts_vary)))
+
+
+def shortened(came: str, line: str, counts_vary: bool) -> str:
+    """Return `came` with an ellipsis wherever `line`, which it is like, has one."""
+    parts = list(pieces(line, counts_vary))
+    found = re.fullmatch("".join(f"({part})" for _, part in parts), came)
+    assert found, (came, line)
+    return "".join(
+        ELLIPSIS if kind == "ellipsis" else text for (kind, _), text in zip(parts, found.groups(), strict=True)
+    )
 
 
 def uuids_in(line: str) -> list[str]:

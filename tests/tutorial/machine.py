@@ -11,8 +11,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from helpers.guard import guard_command, guard_process, release_process
 from oat.addresses import cache_folder
 from oat.rendering import warm_up
+from tutorial.uplink import uplink
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,25 +41,46 @@ mkdir -p {CHECKOUT} {HOME}/.cache
 mount --bind "$folder/checkout" {CHECKOUT}
 echo "127.0.0.1 localhost laptop" >"$folder/hosts"
 mount --bind "$folder/hosts" /etc/hosts
-exec "$@"
 """
 
 
-def on_own_machine(folder: Path, command: list[str]) -> list[str]:
+NEEDS_NETWORK = "<!-- needs a network -->"
+"""In a chapter that installs something: it is run with a way out, and needs root."""
+
+SETUP_CONTAINERS = f"""
+mkdir "$folder/containers" "$folder/machines" "$folder/cgroup"
+mkdir -p /run/lxc /var/lib/lxc {HOME}/oat-machines
+mount --bind "$folder/containers" /var/lib/lxc
+mount --bind "$folder/machines" {HOME}/oat-machines
+mount -t tmpfs none /run/lxc
+mount --rbind /sys/fs/cgroup "$folder/cgroup"
+mount -t sysfs none /sys  # that of the network
+mount --rbind "$folder/cgroup" /sys/fs/cgroup
+"""
+"""What Vagrant's containers leave elsewhere: all of it is in `folder`, or ends with the namespaces."""
+
+
+def on_own_machine(folder: Path, command: list[str], network: list[str] | None = None) -> list[str]:
     """Return the words of a command that runs `command` on a machine of its own; `folder` is empty, for its use.
 
     The renderer is compiled already, as it is for a reader from the first chapter on.
+
+    Args:
+        network: the words before a command that runs it in a network that is there; None, in one of its own.
     """
     warm_up()
-    namespaces = ["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    namespaces = ["--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
     if os.getuid() != 0:
         namespaces.append("--map-root-user")
+    if network is None:
+        namespaces.append("--net")
     return [
+        *(network or ()),
         "unshare",
         *namespaces,
         "bash",
         "-c",
-        SETUP,
+        SETUP + (SETUP_CONTAINERS if network else "") + 'exec "$@"\n',
         "setup",
         str(ROOT),
         str(folder),
@@ -66,9 +89,16 @@ def on_own_machine(folder: Path, command: list[str]) -> list[str]:
     ]
 
 
+def why_not(chapter: Path) -> str | None:
+    """Return why there can be no machine for a chapter here; None if there can."""
+    if NEEDS_NETWORK in chapter.read_text() and os.getuid() != 0:
+        return "a way out needs root"
+    return why_no_namespaces()
+
+
 @cache
-def why_not() -> str | None:
-    """Return why there can be no such machine here; None if there can."""
+def why_no_namespaces() -> str | None:
+    """Return why there can be no namespaces here; None if there can."""
     flags = ["--map-root-user"] if os.getuid() != 0 else []
     command = ["unshare", *flags, "--net", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "true"]
     try:
@@ -79,10 +109,31 @@ def why_not() -> str | None:
 
 
 def run_chapter(chapter: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a chapter on a machine of its own; its standard output tells where it differs."""
-    command = [sys.executable, "-m", "tutorial.run", str(chapter), *options]
+    """Run a chapter on a machine of its own; its standard output tells where it differs.
+
+    The machine ends with this process, however that ends.
+    """
+    words = [sys.executable, "-m", "tutorial.run", str(chapter), *options]
+    if NEEDS_NETWORK not in chapter.read_text():
+        return run_and_guard(on_own_machine(folder, words))
+    guard_command(["rm", "-rf", folder])
+    with uplink() as network:
+        return run_and_guard(on_own_machine(folder, words, network))
+
+
+def run_and_guard(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; it ends with this process at the latest."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
-    return subprocess.run(
-        on_own_machine(folder, command), env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        guard_process(process.pid)  # and with it what runs in its namespaces: --kill-child
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            release_process(process.pid)
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)

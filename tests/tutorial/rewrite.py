@@ -1,11 +1,16 @@
-"""Writes the output of a run into a chapter: lines that are like those that came stay as they are."""
+"""Writes the output of a run into a chapter.
+
+Lines that are like those that came stay as they are: a change of the program is a small change of a chapter. Anew,
+every line is the one that came, and the UUIDs are those of the run, in commands and in the text as well. What is
+shortened by an ellipsis stays so.
+"""
 
 from difflib import SequenceMatcher
 from pathlib import Path
 
 from tutorial.chapter import Line, Step
-from tutorial.compare import Names
-from tutorial.kinds import ELLIPSIS
+from tutorial.compare import Match, Names
+from tutorial.kinds import ELLIPSIS, shortened
 
 MISSING = 1.0
 """The cost of a line that only one side has."""
@@ -13,8 +18,8 @@ SWALLOWED = 0.01
 """The cost of a line that an ellipsis stands for: less than any other."""
 
 
-def rewritten(step: Step, came: list[str], names: Names) -> tuple[list[str], Names]:
-    """Return the lines of a step as they should be, and the names known then."""
+def rewritten(step: Step, came: list[str], names: Names, is_anew: bool) -> tuple[list[str], Names]:
+    """Return the lines of a step that differs as they should be, and the names known then."""
     pairs = aligned([line.text for line in step.lines], came, step.counts_vary)
     result: list[str] = []
     for shown, real in pairs:
@@ -24,12 +29,17 @@ def rewritten(step: Step, came: list[str], names: Names) -> tuple[list[str], Nam
         known = names.with_line(shown, real, step.counts_vary) if shown is not None else None
         if known and shown is not None:
             names = known
-            result.append(shown)
+            result.append(shortened(real, shown, step.counts_vary) if is_anew else shown)
         else:
             text = names.shown(real)
             names = names.with_line(text, real, False) or names
-            result.append(text)
+            result.append(real if is_anew else text)
     return result, names
+
+
+def renewed(match: Match, came: list[str], counts_vary: bool) -> list[str]:
+    """Return the lines of a step, which are like those that came, with the values that came."""
+    return [text if at is None else shortened(came[at], text, counts_vary) for text, at in match.pairs]
 
 
 def aligned(shown: list[str], came: list[str], counts_vary: bool) -> list[tuple[str | None, str | None]]:
@@ -71,10 +81,16 @@ def cost(shown: str, came: str, counts_vary: bool) -> float:
     return MISSING - SequenceMatcher(None, shown, came, autojunk=False).ratio() / 2
 
 
-def replace_lines(path: Path, changes: dict[int, tuple[list[Line], list[str]]]) -> None:
-    """Write new lines into a chapter: behind line `n`, those that were there become those that should be."""
+def replace_lines(
+    path: Path, changes: dict[int, tuple[list[Line], list[str]]], names: Names | None = None
+) -> None:
+    """Write new lines into a chapter: behind line `n`, those that were there become those that should be.
+
+    With `names`, the UUIDs of the chapter become those of the run everywhere.
+    """
     text = path.read_text().splitlines()
     for number, (old, new) in sorted(changes.items(), reverse=True):
         start = old[0].number - 1 if old else number
         text[start : start + len(old)] = new
-    path.write_text("\n".join(text) + "\n")
+    lines = "\n".join(text) + "\n"
+    path.write_text(names.typed(lines) if names else lines)

@@ -13,12 +13,15 @@ import httpx
 from tutorial.chapter import KEYS, Line, Picture, Step, read_chapter
 from tutorial.compare import Comparison, Names, Progress
 from tutorial.kinds import ELLIPSIS
-from tutorial.machine import CHECKOUT, HOME
-from tutorial.rewrite import replace_lines, rewritten
+from tutorial.machine import CHECKOUT, HOME, NEEDS_NETWORK
+from tutorial.rewrite import renewed, replace_lines, rewritten
 from tutorial.terminals import Desk, Terminal, plain_environment
 
 TIMEOUT = 240
 """Seconds for a step to show what the chapter shows: machines that run tests may be slow."""
+
+INSTALL_TIMEOUT = 1800
+"""The same in a chapter that needs a network: five machines install what they need."""
 
 QUIET = 3
 """Seconds of silence after which, with --update, a program in the foreground has shown what it will."""
@@ -31,8 +34,11 @@ class DriftError(Exception):
 class Run:
     """One run of a chapter."""
 
-    def __init__(self, path: Path, is_update: bool) -> None:
-        self.path, self.is_update = path, is_update
+    def __init__(self, path: Path, is_update: bool, is_anew: bool = False) -> None:
+        self.path, self.is_update, self.is_anew = path, is_update, is_anew
+        self.timeout = INSTALL_TIMEOUT if NEEDS_NETWORK in path.read_text() else TIMEOUT
+        self.update_timeout = max(TIMEOUT / 2, self.timeout / 4)
+        """Seconds for a program in the foreground to show what was shown, before it counts as changed."""
         self.names = Names()
         self.desk = Desk(plain_environment(HOME), CHECKOUT)
         self.changes: dict[int, tuple[list[Line], list[str]]] = {}
@@ -72,8 +78,8 @@ class Run:
             return
         if not self.is_update or last is None:
             raise DriftError(self._report(step.number, step.terminal, "nothing more before this line", lines[0]))
-        old, new = self.changes.get(last.number, (last.lines, [line.text for line in last.lines]))
-        self.changes[last.number] = (old, [*new, *map(self.names.shown, lines)])
+        old, new = self.changes.get(last.behind, (last.lines, [line.text for line in last.lines]))
+        self.changes[last.behind] = (old, [*new, *(lines if self.is_anew else map(self.names.shown, lines))])
         terminal.take(len(lines))
 
     def _compare(self, terminal: Terminal, step: Step) -> None:
@@ -85,9 +91,11 @@ class Run:
             if step.ends and not terminal.asks:
                 return False
             outcome = comparison.match(terminal.lines(), self.names)
-            return not isinstance(outcome, Progress) or step.ends or not outcome.may_come
+            return not isinstance(outcome, Progress) or terminal.asks or not outcome.may_come
 
-        is_in_time = self.desk.wait(is_decided, TIMEOUT / 2 if self.is_update and not step.ends else TIMEOUT)
+        is_in_time = self.desk.wait(
+            is_decided, self.update_timeout if self.is_update and not step.ends else self.timeout
+        )
         if self.is_update and not step.ends and (isinstance(outcome, Progress) or not step.lines):
             self._wait_for_silence(terminal)
         came = terminal.lines()
@@ -95,11 +103,13 @@ class Run:
         if is_match and (step.lines or not came or not self.is_update):
             assert not isinstance(outcome, Progress)
             self.names = outcome.names
+            if self.is_anew:
+                self.changes[step.behind] = (step.lines, renewed(outcome, came, step.counts_vary))
             terminal.take(outcome.used)
             self._shown[step.terminal] += came[: outcome.used]
         elif self.is_update and (is_in_time or not step.ends):
-            new, self.names = rewritten(step, came, self.names)
-            self.changes[step.number] = (step.lines, new)
+            new, self.names = rewritten(step, came, self.names, self.is_anew)
+            self.changes[step.behind] = (step.lines, new)
             terminal.take(len(came))
         else:
             progress = outcome if isinstance(outcome, Progress) else Progress()
@@ -118,7 +128,7 @@ class Run:
         if came is None and progress.matched >= 0 and progress.line is None:
             came = next(iter(terminal.lines()[progress.matched :]), None)
         if came is None and step.ends and not terminal.asks:
-            came = f"nothing: the command is still running after {TIMEOUT} seconds"
+            came = f"nothing: the command is still running after {self.timeout} seconds"
         report = self._report(number, step.terminal, expected, came or "nothing")
         meant = self.names.typed(expected)
         if meant != expected:
@@ -154,16 +164,21 @@ def main() -> int:
     parser.add_argument(
         "--update", action="store_true", help="write what came into the chapter, and make its pictures"
     )
+    parser.add_argument(
+        "--anew", action="store_true", help="with --update: also values that varied, those of one run throughout"
+    )
     options = parser.parse_args()
-    run = Run(options.chapter, options.update)
+    run = Run(options.chapter, options.update, options.anew)
     try:
         run.run()
     except DriftError as drift:
         print(drift)
         return 1
     finally:
-        if options.update and run.changes:
+        if options.update and not options.anew:
             replace_lines(options.chapter, run.changes)
+    if options.anew:
+        replace_lines(options.chapter, run.changes, run.names)
     return 0
 
 

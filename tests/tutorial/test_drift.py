@@ -1,9 +1,17 @@
 """A chapter that is not true fails with its line, what was expected and what came; an update makes it true."""
 
+import os
+import signal
+import subprocess
+import sys
+from uuid import uuid4
+
+import psutil
 import pytest
 
 from helpers.missing import leave_out
-from tutorial.machine import run_chapter, why_not
+from helpers.waiting import wait_until
+from tutorial.machine import ROOT, run_chapter, why_not
 
 CHAPTER = """\
 # A chapter
@@ -12,7 +20,8 @@ In terminal 1:
 
 ```console
 $ mkfifo ~/pipe
-$ cat ~/pipe
+$ echo ready; cat ~/pipe
+ready
 ```
 
 In terminal 2:
@@ -42,10 +51,10 @@ bbbbbbbb-0000-4000-8000-000000000000
 
 @pytest.fixture
 def chapter(tmp_path):
-    if reason := why_not():
-        leave_out(f"the tutorial needs namespaces: {reason}")
     file = tmp_path / "0-a-chapter.md"
     file.write_text(CHAPTER)
+    if reason := why_not(file):
+        leave_out(f"the tutorial needs namespaces: {reason}")
     return file
 
 
@@ -59,7 +68,7 @@ def test_a_drift_is_told_with_its_line_and_an_update_mends_it(chapter):
     done = run(chapter)
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith(
-        "docs/tutorial/0-a-chapter.md:16: at terminal 2\n  expected: desktop\n  came:     laptop\n"
+        "docs/tutorial/0-a-chapter.md:17: at terminal 2\n  expected: desktop\n  came:     laptop\n"
     )
     assert run(chapter, "--update").returncode == 0
     assert chapter.read_text() == CHAPTER.replace("desktop", "laptop")
@@ -71,5 +80,32 @@ def test_another_uuid_in_another_terminal_is_a_drift(chapter):
     chapter.write_text(text.replace("$ echo bbbb", "$ echo cccc"))
     done = run(chapter)
     assert done.returncode == 1, done.stderr
-    assert "docs/tutorial/0-a-chapter.md:30: at terminal 2" in done.stdout
+    assert "docs/tutorial/0-a-chapter.md:31: at terminal 2" in done.stdout
     assert "which is in this run: aaaaaaaa-0000-4000-8000-000000000000" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["terminated", "killed"])
+def test_what_a_run_has_started_ends_with_it(chapter, number):
+    """Also in the background, and in a session of its own."""
+    mark = uuid4().hex
+    sleep = f"bash -c 'exec -a {mark} sleep 1000'"
+    chapter.write_text(f"```console\n$ setsid {sleep} &\n...\n$ {sleep}\n```\n")
+    folder = chapter.parent / "machine"
+    folder.mkdir()
+    code = (
+        f"from pathlib import Path; from tutorial.machine import run_chapter; run_chapter({chapter!r}, {folder!r})"
+    )
+    code = code.replace("PosixPath", "Path")
+    run = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT / "tests")})
+
+    def started():
+        assert run.poll() is None
+        return [each.pid for each in psutil.process_iter(["cmdline"]) if mark in (each.info["cmdline"] or ())]
+
+    try:
+        wait_until(lambda: len(started()) == 2, "two commands")
+        pids = started()
+    finally:
+        run.send_signal(number)
+        run.wait()
+    wait_until(lambda: not any(map(psutil.pid_exists, pids)), "their end")

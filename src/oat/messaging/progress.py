@@ -5,16 +5,19 @@ neither persistent nor confirmed, and a worker learns from each one whether anyb
 """
 
 import contextlib
+import fcntl
+import json
 import logging
 import os
 import time
+import weakref
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import amqp
 
-from oat.process import unique_name, write_atomically
+from oat.process import unique_name, write_temporary
 
 PROGRESS = "progress"
 """The name of the exchange; with the embedded broker, of a folder."""
@@ -124,23 +127,32 @@ class RabbitMQReports(ProgressReports):
 class EmbeddedReports(ProgressReports):
     """Reports in a folder beside the queues: a file with the latest one of each worker, and one for each watcher.
 
-    A watcher's file is empty; its time says that the process is still running.
+    A watcher's file is empty; its time says that the process is still running. A worker has its report locked as
+    long as it runs, and removes it at its end: one that is there and not locked is that of a killed worker.
     """
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder, PROGRESS)
         name = unique_name()
-        self._report, self._watcher = f"report-{name}.json", self._folder / f"watcher-{name}"
+        self._report, self._watcher = self._folder / f"report-{name}.json", self._folder / f"watcher-{name}"
+        weakref.finalize(self, _remove, self._report)  # also when the process ends, unless it is killed
         self._watching = False
-        self._read: dict[str, float] = {}
-        """The times of the reports that were read last, by name."""
+        self._lock: IO[bytes] | None = None
+        """The latest report, open and locked."""
+        self._read: dict[str, tuple[float, bool]] = {}
+        """The times of the reports that were read last, by name, and whether their workers had been killed."""
 
     def publish(self, body: bytes) -> None:
         """Write the report into its file, if anybody watches."""
         with contextlib.suppress(OSError):  # a full disk is the task's concern
             self.watched = any(map(_is_fresh, self._folder.glob("watcher-*")))
             if self.watched:
-                write_atomically(self._folder, self._report, body)
+                temporary, file = write_temporary(self._folder, body)
+                lock = open(file, "wb", buffering=0)  # noqa: SIM115, PTH123 (it is closed when the next one is there)
+                with contextlib.suppress(OSError):  # there are file systems without locks
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                Path(temporary).replace(self._report)
+                self._lock = lock
 
     def watch(self) -> None:
         """Create this watcher's file."""
@@ -150,24 +162,27 @@ class EmbeddedReports(ProgressReports):
     def unwatch(self) -> None:
         """Remove this watcher's file."""
         self._watching = False
-        with contextlib.suppress(OSError):
-            self._watcher.unlink(missing_ok=True)
+        _remove(self._watcher)
 
     def received(self) -> list[bytes | str]:
-        """Return the reports written since the last time, and remove the files of killed processes."""
+        """Return the reports written since the last time, and once more those of workers that were killed since.
+
+        The files of processes that were killed a while ago are removed.
+        """
         if not self._watching:
             return []
         self._renew()
         reports: list[bytes | str] = []
-        read: dict[str, float] = {}
+        read: dict[str, tuple[float, bool]] = {}
         for path in (*self._folder.glob("report-*.json"), *self._folder.glob("watcher-*")):
             with contextlib.suppress(OSError):
                 if not _is_fresh(path):
                     path.unlink()
                 elif path.suffix:
-                    read[path.name] = path.stat().st_mtime
+                    body, was_killed, written = _read_report(path)
+                    read[path.name] = written, was_killed
                     if read[path.name] != self._read.get(path.name):
-                        reports.append(path.read_bytes())
+                        reports.append(_as_killed(body) if was_killed else body)
         self._read = read
         return reports
 
@@ -175,6 +190,31 @@ class EmbeddedReports(ProgressReports):
         with contextlib.suppress(OSError):
             self._folder.mkdir(exist_ok=True)
             self._watcher.touch()
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _read_report(path: Path) -> tuple[bytes, bool, float]:
+    """Return a report, whether its worker was killed, and when it was written."""
+    with path.open("rb") as file:
+        written = os.fstat(file.fileno()).st_mtime
+        body = file.read()
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:  # it is locked, or there are no locks
+            return body, False, written
+    return body, True, written
+
+
+def _as_killed(body: bytes) -> bytes:
+    """Return a worker's last report as one that says that it was killed; a damaged one as it is."""
+    try:
+        return json.dumps(json.loads(body) | {"killed": True}).encode()
+    except (TypeError, ValueError):
+        return body
 
 
 def _is_fresh(path: Path) -> bool:

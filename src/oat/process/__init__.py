@@ -7,7 +7,14 @@ writes of files, and the format of values for people.
 from oat.process.backoff import exponential_backoff
 from oat.process.collection import exempt_from_collection
 from oat.process.durable_folder import DurableFolder, create_durably
-from oat.process.files import remove_stale_files, stale_files, temporary_name, unique_name, write_atomically
+from oat.process.files import (
+    remove_stale_files,
+    stale_files,
+    temporary_name,
+    unique_name,
+    write_atomically,
+    write_temporary,
+)
 from oat.process.formatting import format_duration, format_number, format_size, format_time
 from oat.process.logs import configure_logging
 from oat.process.readiness import notify_ready
@@ -36,4 +43,5 @@ __all__ = [
     "temporary_name",
     "unique_name",
     "write_atomically",
+    "write_temporary",
 ]

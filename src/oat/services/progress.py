@@ -29,14 +29,15 @@ SHOWN_IN_FLIGHT = 60
 REPORT_TIMEOUT = 3.0
 """Seconds without a report after which a worker counts as silent: six reports."""
 
-MAX_FINISHED = 1000
-"""Results that are remembered as queued, of workers that may be gone since."""
+MAX_REMEMBERED = 1000
+"""Tasks that are remembered as having their results queued, and as lost with their workers."""
 
 
 class Stage(StrEnum):
     """Where a task is."""
 
     UNPUBLISHED = "unpublished"
+    """Recorded, and in no queue."""
     QUEUED = "queued"
     PREFETCHED = "prefetched"
     RENDERING = "rendering"
@@ -80,7 +81,7 @@ def stage_of(status: Status, unpublished: bool, reported: WorkStage | None, resu
 
     Args:
         status: of its record.
-        unpublished: whether it is in the outbox.
+        unpublished: whether it is in the outbox, or was lost since it was published.
         reported: what a worker reports of it, None if none does.
         result_queued: whether a worker has published its result since the latest attempt began.
     """
@@ -104,23 +105,28 @@ class ProgressView:
     """The tasks that are shown, from one poll to the next.
 
     A silent worker keeps its tasks as long as that many are unacknowledged and no worker reports them: it is
-    stopped or cut off, and RabbitMQ waits for it; or the embedded broker has lost what it had.
+    stopped or cut off, and RabbitMQ waits for it. Of one on the embedded broker it is known that it was killed:
+    what it had is lost, and in no queue until a tracker has sent it again.
     """
 
     def __init__(self) -> None:
         self._reports: dict[WorkerKey, tuple[float, ProgressReport]] = {}
         self._finished: dict[UUID, float] = {}
         """When the results of tasks were published, by the monotonic clock."""
+        self._lost: dict[UUID, float] = {}
+        """When the workers were killed that had them, by the monotonic clock; only with the embedded broker."""
         self._positions: dict[UUID, _Position] = {}
 
     def report(self, report: ProgressReport, received_at: float) -> None:
         """Take in what a worker reports, `received_at` by the monotonic clock."""
-        self._reports[WorkerKey(report.worker, report.pid)] = received_at, report
+        key = WorkerKey(report.worker, report.pid)
+        self._reports[key] = received_at, report
         for uuid, age in report.finished.items():
-            self._finished.pop(uuid, None)
-            self._finished[uuid] = received_at - age
-        while len(self._finished) > MAX_FINISHED:
-            del self._finished[next(iter(self._finished))]
+            _remember(self._finished, uuid, received_at - age)
+        if report.killed:
+            for uuid in self._in_flight([key]):
+                _remember(self._lost, uuid, received_at)
+            del self._reports[key]
 
     def watched(self) -> set[UUID]:
         """Return the tasks that are shown or reported."""
@@ -195,10 +201,14 @@ class ProgressView:
     def _position(
         self, row: TaskRow, reported: tuple[WorkStage, str] | None, now: datetime, monotonic: float
     ) -> _Position:
-        finished = self._finished.get(row.uuid)
-        result_queued = finished is not None and row.sent_at < now - timedelta(seconds=monotonic - finished)
+        def is_since_sent(events: Mapping[UUID, float]) -> bool:
+            at = events.get(row.uuid)
+            return at is not None and row.sent_at < now - timedelta(seconds=monotonic - at)
+
         stage, worker = reported or (None, None)
-        where = stage_of(row.status, row.unpublished, stage, result_queued)
+        result_queued = is_since_sent(self._finished)
+        unpublished = row.unpublished or (is_since_sent(self._lost) and not result_queued)
+        where = stage_of(row.status, unpublished, stage, result_queued)
         worker = worker if where in WITH_WORKER else row.worker
         before = self._positions.get(row.uuid)
         if before is None:
@@ -217,6 +227,14 @@ def select(positions: Mapping[UUID, _Position], sent_at: Mapping[UUID, datetime]
     queued.sort(key=lambda uuid: (sent_at[uuid], uuid))
     in_turn = [uuid for pair in zip_longest(others, queued) for uuid in pair if uuid is not None]
     return list(dict.fromkeys([*chosen, *in_turn]))[:SHOWN]
+
+
+def _remember(events: dict[UUID, float], uuid: UUID, at: float) -> None:
+    """Note when something happened to a task; the oldest of more than `MAX_REMEMBERED` are forgotten."""
+    events.pop(uuid, None)
+    events[uuid] = at
+    if len(events) > MAX_REMEMBERED:
+        del events[next(iter(events))]
 
 
 def _name(worker: WorkerKey) -> str:

@@ -1,11 +1,12 @@
 """Progress reports on the embedded broker: who gets them, and whether anybody does."""
 
+import json
 import os
 import threading
 import time
 
 from oat.messaging.broker import Broker
-from oat.messaging.progress import WATCH_TIMEOUT
+from oat.messaging.progress import WATCH_TIMEOUT, EmbeddedReports
 from oat.settings import Settings
 
 
@@ -32,6 +33,34 @@ def test_a_report_reaches_those_who_watch_at_that_time(tmp_path):
         assert not worker.watched
 
     two_connections(tmp_path, use)
+
+
+def test_the_last_report_of_a_worker_that_was_killed_says_so(tmp_path):
+    body = b'{"worker": "a", "pid": 5}'
+
+    def use(worker, watcher):
+        watcher.watch()
+        worker.publish(body)
+        assert watcher.received() == [body]
+        worker.publish(body + b" ")  # it is locked anew
+        assert watcher.received() == [body + b" "]
+        worker._lock.close()  # as the system does when the process ends
+        [last] = watcher.received()
+        assert json.loads(last) == json.loads(body) | {"killed": True}
+        assert watcher.received() == []
+
+    two_connections(tmp_path, use)
+
+
+def test_a_worker_that_ends_leaves_no_report(tmp_path):
+    folder = str(tmp_path)
+    worker, watcher = EmbeddedReports(folder), EmbeddedReports(folder)
+    watcher.watch()
+    worker.publish(b"report")
+    assert watcher.received() == [b"report"]
+    del worker
+    assert watcher.received() == []
+    assert [file.name[:7] for file in (tmp_path / "progress").iterdir()] == ["watcher"]
 
 
 def test_files_of_killed_processes_count_for_nothing_and_are_removed(tmp_path):

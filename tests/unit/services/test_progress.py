@@ -86,6 +86,28 @@ def test_a_silent_worker_keeps_its_tasks_while_so_many_are_unacknowledged():
     assert shown(view, rows, monotonic=stopped, unacknowledged=2) == queued
 
 
+def test_the_tasks_of_a_worker_that_was_killed_are_unpublished_until_they_are_sent_again():
+    view, rows = ProgressView(), [row(1), row(2)]
+    view.report(report(1, rendering=ids(1), prefetched=ids(2)), 100)
+    shown(view, rows, unacknowledged=2)
+    view.report(report(1, rendering=ids(1), prefetched=ids(2), killed=True), 101)
+    assert shown(view, rows, monotonic=101.5, unacknowledged=2) == {
+        1: ("unpublished", None),
+        2: ("unpublished", None),
+    }
+    assert view.update(rows, NOW, 101.5, 2).workers == []
+    sent_again = [row(1, sent=0.1), row(2)]
+    assert shown(view, sent_again, monotonic=101.5)[1] == ("queued", None)
+    view.report(report(2, rendering=ids(1, 2)), 102)
+    assert shown(view, sent_again, monotonic=102) == {1: ("rendering", "host:2"), 2: ("rendering", "host:2")}
+
+
+def test_a_result_of_a_worker_that_was_killed_is_queued():
+    view, rows = ProgressView(), [row(1)]
+    view.report(report(1, stored=ids(1), finished={UUID(int=1): 0.1}, killed=True), 100)
+    assert shown(view, rows) == {1: ("result queued", None)}
+
+
 def test_what_a_silent_worker_had_may_be_elsewhere_task_by_task():
     view = ProgressView()
     view.report(report(1, rendering=ids(1), prefetched=ids(2, 3, 4)), 100)

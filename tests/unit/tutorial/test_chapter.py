@@ -52,6 +52,7 @@ def test_commands_with_their_lines_and_terminals(tmp_path):
         (6, 2, "sleep 100"), (7, 2, "cat \\\n  file"), (17, 2, None), (18, 2, "^C"), (28, 1, "wc file"),
     ]  # fmt: skip
     assert [(line.number, line.text) for line in steps[1].lines] == [(9, "one"), (10, ""), (11, "two")]
+    assert steps[1].behind == 8
 
 
 def test_a_command_that_is_gone_on_with_stays_in_the_foreground(tmp_path):
