@@ -200,13 +200,14 @@ def _remove(path: Path) -> None:
 def _read_report(path: Path) -> tuple[bytes, bool, float]:
     """Return a report, whether its worker was killed, and when it was written."""
     with path.open("rb") as file:
-        written = os.fstat(file.fileno()).st_mtime
+        status = os.fstat(file.fileno())
         body = file.read()
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:  # it is locked, or there are no locks
-            return body, False, written
-    return body, True, written
+            return body, False, status.st_mtime
+        # A report that the worker has just replaced by the next one is not locked either.
+        return body, path.stat().st_ino == status.st_ino, status.st_mtime
 
 
 def _as_killed(body: bytes) -> bytes:
