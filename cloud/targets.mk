@@ -24,6 +24,7 @@ cloud-lock: .venv/develop ## pin the versions of OpenStack
 	.venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	  requirements-cloud.in -o requirements-cloud.txt
 	.venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+	  --exclude-newer 2026-04-20 --exclude-newer-package gunicorn=2026-12-01 \
 	  requirements-cloud.in --override requirements-cloud-2026.1.in -o requirements-cloud-2026.1.txt
 
 .PHONY: cloud cloud-image cloud-status cloud-down test-openstack cloud-tutorial cloud-lock
