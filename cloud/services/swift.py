@@ -27,13 +27,13 @@ name = Policy-0
 default = yes
 """,
     )
-    more = """\
+    settings = f"""\
+devices = {cloud.state}/swift
 mount_check = false
 disable_fallocate = true
 fallocate_reserve = 0
 """
     for server in _SERVERS:
-        settings = f"devices = {cloud.state}/swift\n{more}"
         cloud.write(f"swift/{server}-server.conf", _wsgi(cloud, server, LOOPBACK, settings, {"healthcheck": ""}))
         _make_ring(cloud, server)
     cloud.write("swift/proxy-server.conf", _wsgi(cloud, "proxy", GATEWAY, "", _proxy_filters(cloud)))
