@@ -16,8 +16,7 @@ test-openstack: ## run oat on the private cloud, and test it there (Debian 12 or
 	@tests/openstack/run
 
 cloud-tutorial: ## run the chapters of the tutorial in the cloud, from `make cloud` on, and compare (root; half an hour)
-	@/usr/bin/python3 -m cloud up
-	@/usr/bin/python3 -m cloud image
+	@/usr/bin/python3 -m cloud up --image
 	@/usr/bin/python3 tests/openstack/chapters.py docs/tutorial/cloud-*.md
 
 cloud-lock: .venv/develop ## pin the versions of OpenStack
