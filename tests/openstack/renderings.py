@@ -40,7 +40,7 @@ class Renderings:
     def stop(self) -> None:
         """Ends the readers whose servers are still there."""
         for reader in self._readers.values():
-            reader.terminate()
+            reader.kill()  # nsenter is stopped with what it runs, and then hears nothing else
             reader.wait()
 
     def of(self, server: Any) -> tuple[list[str], list[str]]:
