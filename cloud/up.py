@@ -80,6 +80,7 @@ def _bring_up(cloud: Cloud) -> None:
         lambda: python(cloud, "cloud.resources"),
         _source("resources"),
     )
+    _start(supervisor, all_processes(cloud))  # once more what has ended meanwhile
 
 
 def all_processes(cloud: Cloud) -> list[Process]:
