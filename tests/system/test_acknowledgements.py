@@ -15,29 +15,30 @@ def settings():
     return {"OAT_LEASE": "86400", "OAT_RESEND_AFTER": "86400"}
 
 
-def assert_redelivered(system, queue):
-    """Who had the one message of `queue` has been killed, and the broker gives it to the next one."""
-    wait_until(lambda: system.queued(queue) == 1, f"the message is in {queue} again", timeout=TIMEOUT)
+def assert_redelivered(system, queue, count=1):
+    """Who had the messages of `queue` has been killed, and the broker gives them to the next one."""
+    wait_until(lambda: system.queued(queue) == count, f"{count} messages are in {queue} again", timeout=TIMEOUT)
 
 
 @pytest.mark.parametrize("what", ["result", "dead letter"])
 def test_a_task_is_acknowledged_only_when_what_became_of_it_is_confirmed(on_servers, proxies, what):
     """The broker has what the worker sent, but the worker does not know: its confirm is held back."""
     if what == "result":
-        on_servers.produce(1)
-        sign, queue = b'"checksum"', "results"
+        # Both tasks are in flight, so an acknowledgement of the shorter one comes before the other's result.
+        on_servers.send([slow(2), slow(0.5)])
+        sign, queue, tasks = b'"checksum"', "results", 2
     else:
+        # An acknowledgement that is sent with the dead letter arrives with it.
         on_servers.push("tasks", [b"no task"])
-        sign, queue = b"no valid task", "dead-letters"
+        sign, queue, tasks = b"no valid task", "dead-letters", 1
     proxy = proxies["broker"]
     proxy.flow(trap=sign)
-    worker = on_servers.start("oat-worker")
+    worker = on_servers.start("oat-worker", "--threads", "2")
     assert proxy.trapped.wait(TIMEOUT)
     proxy.flow_up()
-    # An acknowledgement that is sent with it arrives with it.
-    wait_until(lambda: on_servers.queued(queue) == 1, f"a message in {queue}")
+    wait_until(lambda: on_servers.queued(queue) == tasks, f"messages in {queue}")
     on_servers.kill(worker)
-    assert_redelivered(on_servers, "tasks")
+    assert_redelivered(on_servers, "tasks", tasks)
 
 
 def test_a_task_is_unacknowledged_while_its_image_cannot_be_stored(on_servers):

@@ -17,9 +17,9 @@ PREFETCHED_WORK = 0.15
 task to the arrival of the next, the broker is polled three times, `FLUSH_INTERVAL` apart: for the result to go
 out, for its confirm and for the task."""
 
-SECONDS_PER_THREAD = 0.001
+SECONDS_PER_THREAD = 0.0003
 """Seconds of rendering that are worth another thread. One thread renders all images that take less: others would
-wait for Python's lock, which it holds most of the time."""
+wait for Python's lock, which it holds most of the time. Source: `benchmarks/switches.py`."""
 
 AVERAGE_OVER = 16
 """Tasks that the average of the render times reaches back over."""

@@ -1,12 +1,14 @@
 """The render threads of a worker: they take tasks from the thread of its connection, and hand it the results.
 
 A thread first renders, which takes a processor core, and then stores, which waits for a disk or a server. So there
-are more threads than may render at a time: a thread that stores lets another one render.
+are more threads than may render at a time: a thread that stores lets another one render, where that is worth it.
 """
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
 from oat.messages import Result
@@ -15,6 +17,13 @@ from oat.services.in_flight import Work
 STORING_THREADS = 16
 """Threads that may store, beyond those that render: a disk syncs the files of many threads in nearly the time of
 one, and 16 threads that wait 5 milliseconds each store 3,200 images a second. Each has its image in memory."""
+
+WORTH_A_SWITCH = 0.0002
+"""Seconds that storing has to wait for another thread to render meanwhile: the threads then take Python's lock
+from each other at every system call, which costs as much. Source: `benchmarks/switches.py`."""
+
+SHORTEST_OF = 9
+"""Waits of which the shortest counts: whatever else delays a thread, such as other processes, only adds to it."""
 
 
 class RenderThreads:
@@ -38,9 +47,11 @@ class RenderThreads:
         self._on_finished = on_finished
         self._slots = threading.Condition()
         self._slots_taken: set[int] = set()
-        """The threads that render, or wait for a task to render."""
+        """The threads that render or wait for a task, and those that store and do not let others render."""
+        self._waits: deque[float] = deque(maxlen=SHORTEST_OF)
+        """Seconds for which threads waited when they stored lately, beside their processor time."""
         self._waiting: SimpleQueue[Work | None] = SimpleQueue()
-        self._rendering: set[Work] = set()
+        self._processing: set[Work] = set()
         self._threads = [
             threading.Thread(target=self._run, name=f"render-{n}") for n in range(count + STORING_THREADS)
         ]
@@ -73,11 +84,21 @@ class RenderThreads:
             self.active = min(count, self.count)
             self._slots.notify_all()
 
-    def rendered(self) -> None:
-        """Let another thread render; called by a thread that only has to store what it has rendered."""
-        with self._slots:
-            self._slots_taken.discard(threading.get_ident())
-            self._slots.notify()
+    @contextmanager
+    def storing(self) -> Iterator[None]:
+        """Let another thread render while this one stores, if storing waits for long lately, or fails now."""
+        is_long = len(self._waits) == SHORTEST_OF and min(self._waits) > WORTH_A_SWITCH
+        is_alone = len(self._processing) == 1 and self._waiting.empty()
+        if is_long:
+            self._free_slot()
+        before = time.perf_counter() - time.thread_time()
+        try:
+            yield
+        except BaseException:
+            self._free_slot()
+            raise
+        if is_alone or not is_long:  # else others have begun meanwhile, and they all wait for Python's lock
+            self._waits.append(time.perf_counter() - time.thread_time() - before)
 
     def submit(self, work: Work) -> None:
         """Have a thread process `work`."""
@@ -99,15 +120,20 @@ class RenderThreads:
 
     def is_busy(self) -> bool:
         """Tell whether a thread is processing a task; may be called from any thread."""
-        return bool(self._rendering)
+        return bool(self._processing)
 
     def _run(self) -> None:
         while work := self._next():
-            self._rendering.add(work)
+            self._processing.add(work)
             self.finished.append((work, self._process(work)))
-            self._rendering.remove(work)
+            self._processing.remove(work)
             self._on_finished()
-        self.rendered()
+        self._free_slot()
+
+    def _free_slot(self) -> None:
+        with self._slots:
+            self._slots_taken.discard(threading.get_ident())
+            self._slots.notify()
 
     def _next(self) -> Work | None:
         this = threading.get_ident()

@@ -177,8 +177,8 @@ class Worker(Service):
         for delay in (*islice(exponential_backoff(MIN_PAUSE, MAX_PAUSE), MAX_ATTEMPTS - 1), None):
             try:
                 rendered = rendered or self._render(task)
-                self._threads.rendered()
-                result = self._store(task, *rendered)
+                with self._threads.storing():
+                    result = self._store(task, *rendered)
                 work.stage = WorkStage.STORED
                 return result
             except (OSError, MemoryError) as error:

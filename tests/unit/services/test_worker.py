@@ -22,7 +22,7 @@ SHORT, LONG = 16, 17
 """The width of an image that takes no time, and of one that takes until three of them are in flight."""
 
 
-@pytest.mark.parametrize(("milliseconds", "threads"), [(0, 1), (0.9, 1), (1.1, 2), (6, 7), (1000, 1001)])
+@pytest.mark.parametrize(("milliseconds", "threads"), [(0, 1), (0.29, 1), (0.31, 2), (1.6, 6), (300.1, 1001)])
 def test_useful_threads_grow_with_the_duration_of_an_image(milliseconds, threads):
     assert useful_threads(milliseconds / 1000) == threads
 
