@@ -1,4 +1,4 @@
-"""The command line: python3 -m cloud up | down | status [--json] | image."""
+"""The command line: python3 -m cloud up [--image] | down | status [--json] | image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def main() -> int:
     """Does as told; the exit status."""
     parser = argparse.ArgumentParser(prog="cloud", description="a private OpenStack on this machine")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="bring up what is not up yet")
+    bring_up = commands.add_parser("up", help="bring up what is not up yet")
+    bring_up.add_argument("--image", action="store_true", help="make the application's image meanwhile")
     commands.add_parser("image", help="make the application's image, and put it into Glance")
     commands.add_parser("down", help="end all of it")
     commands.add_parser("status", help="tell what runs").add_argument("--json", action="store_true")
@@ -30,7 +31,7 @@ def main() -> int:
             return status(cloud, arguments.json)
         lock = _lock(cloud)
         if arguments.command == "up":
-            up(cloud)
+            up(cloud, has_application=arguments.image)
             say(f"the cloud is up: source {cloud.folder}/tutorial-openrc, then type: openstack server list")
         elif arguments.command == "image":
             file = upload(cloud, "oat", build_application(cloud))

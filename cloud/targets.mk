@@ -16,14 +16,14 @@ test-openstack: ## run oat on the private cloud, and test it there (Debian 12 or
 	@tests/openstack/run
 
 cloud-tutorial: ## run the chapters of the tutorial in the cloud, from `make cloud` on, and compare (root; half an hour)
-	@/usr/bin/python3 -m cloud up
-	@/usr/bin/python3 -m cloud image
+	@/usr/bin/python3 -m cloud up --image
 	@/usr/bin/python3 tests/openstack/chapters.py docs/tutorial/cloud-*.md
 
 cloud-lock: .venv/develop ## pin the versions of OpenStack
 	.venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	  requirements-cloud.in -o requirements-cloud.txt
 	.venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+	  --exclude-newer 2026-04-20 --exclude-newer-package gunicorn=2026-12-01 \
 	  requirements-cloud.in --override requirements-cloud-2026.1.in -o requirements-cloud-2026.1.txt
 
 .PHONY: cloud cloud-image cloud-status cloud-down test-openstack cloud-tutorial cloud-lock

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cloud import packages, workspace
-from cloud.image import build_debian, upload
+from cloud.image import build_application, build_debian, upload
 from cloud.processes import Process, Supervisor
 from cloud.progress import CloudError, say, step
 from cloud.service import Service, python, run, succeeds
@@ -37,17 +37,20 @@ SERVICES: list[Service] = [
 ]  # fmt: skip
 
 
-def up(cloud: Cloud) -> None:
-    """Brings the cloud up.
+def up(cloud: Cloud, *, has_application: bool = False) -> None:
+    """Brings the cloud up, with the image `debian`, or with `oat` too.
 
     Raises:
         CloudError: something cannot be had or does not start; what runs by then goes on.
     """
     packages.install(cloud)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        image = pool.submit(build_debian, cloud)  # mostly waits for downloads and disks
+        images = {"debian": pool.submit(build_debian, cloud)}  # mostly waits for downloads and disks
+        if has_application:
+            images["oat"] = pool.submit(build_application, cloud)
         _bring_up(cloud)
-        upload(cloud, "debian", image.result())
+        for name, image in images.items():
+            upload(cloud, name, image.result())
 
 
 def _bring_up(cloud: Cloud) -> None:
@@ -77,6 +80,7 @@ def _bring_up(cloud: Cloud) -> None:
         lambda: python(cloud, "cloud.resources"),
         _source("resources"),
     )
+    _start(supervisor, all_processes(cloud))  # once more what has ended meanwhile
 
 
 def all_processes(cloud: Cloud) -> list[Process]:

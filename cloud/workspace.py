@@ -28,9 +28,13 @@ def write_clients(cloud: Cloud) -> None:
 export AWS_ENDPOINT_URL={cloud.url("swift", GATEWAY)} AWS_ACCESS_KEY_ID={cloud.passwords["objects_access_key"]}
 export AWS_SECRET_ACCESS_KEY={cloud.passwords["objects_secret_key"]}
 """
-    for user, file, more in ("tutorial", "clouds.yaml", keys), ("admin", "admin-clouds.yaml", ""):
+    tutorial = {user: _entry(cloud, user, "tutorial") for user in ("tutorial", "tutorial-objects")}
+    for user, entries, file, more in (
+        ("tutorial", tutorial, "clouds.yaml", keys),
+        ("admin", {"admin": _entry(cloud, "admin", "admin")}, "admin-clouds.yaml", ""),
+    ):
         path = cloud.folder / file
-        _write_private(path, json.dumps({"clouds": {user: _entry(cloud, user)}}, indent=1) + "\n")  # JSON is YAML
+        _write_private(path, json.dumps({"clouds": entries}, indent=1) + "\n")  # JSON is YAML
         _write_private(
             cloud.folder / f"{user}-openrc",
             f"""\
@@ -42,13 +46,13 @@ case ":$PATH:" in *:{cloud.bin}:*) ;; *) PATH={cloud.bin}:$PATH ;; esac
         )
 
 
-def _entry(cloud: Cloud, user: str) -> dict[str, object]:
+def _entry(cloud: Cloud, user: str, project: str) -> dict[str, object]:
     return {
         "auth": {
             "auth_url": f"{cloud.url('keystone', GATEWAY)}/v3",
             "username": user,
             "password": cloud.passwords[user],
-            "project_name": user,
+            "project_name": project,
             "user_domain_id": "default",
             "project_domain_id": "default",
         },

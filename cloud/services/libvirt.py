@@ -72,7 +72,8 @@ def processes(cloud: Cloud) -> list[Process]:
 
 
 def _driver_folder() -> Path:
-    return next(Path("/usr/lib").glob("*/libvirt/connection-driver"))
+    installed = Path("/usr/lib").glob("*/libvirt/connection-driver")
+    return next(installed, Path("/usr/lib/libvirt/connection-driver"))  # before it is installed, anywhere
 
 
 def uri(cloud: Cloud) -> str:

@@ -27,74 +27,68 @@ name = Policy-0
 default = yes
 """,
     )
+    settings = f"""\
+devices = {cloud.state}/swift
+mount_check = false
+disable_fallocate = true
+fallocate_reserve = 0
+"""
     for server in _SERVERS:
-        cloud.write(f"swift/{server}-server.conf", _server(cloud, server))
+        cloud.write(f"swift/{server}-server.conf", _wsgi(cloud, server, LOOPBACK, settings, {"healthcheck": ""}))
         _make_ring(cloud, server)
-    # The order matters: s3api turns an S3 request into one of Swift, s3token exchanges its signature for a token.
-    cloud.write(
-        "swift/proxy-server.conf",
-        f"""\
+    cloud.write("swift/proxy-server.conf", _wsgi(cloud, "proxy", GATEWAY, "", _proxy_filters(cloud)))
+
+
+def _proxy_filters(cloud: Cloud) -> dict[str, str]:
+    """What a request passes on its way in, in this order, each with its settings.
+
+    The order matters: s3api turns an S3 request into one of Swift, s3token exchanges its signature for a token.
+    """
+    return {
+        "catch_errors": "",
+        "gatekeeper": "",
+        "healthcheck": "",
+        "memcache": f"memcache_servers = {LOOPBACK}:{PORTS['memcached']}\n",
+        "listing_formats": "",
+        "bulk": "",
+        "tempurl": "",
+        "authtoken": f"delay_auth_decision = true\nservice_type = any\n{cloud.credentials}",
+        "s3api": "location = us-east-1\n",
+        "s3token": f"auth_uri = {cloud.url('keystone')}/v3\n{cloud.credentials}",
+        "keystoneauth": "operator_roles = admin, member, swiftoperator\n",
+        "slo": "",
+        "dlo": "",
+    }
+
+
+def _wsgi(cloud: Cloud, server: str, address: str, settings: str, filters: dict[str, str]) -> str:
+    """The configuration of one of the four servers: where it listens, and the filters before it."""
+    port = PORTS["swift" if server == "proxy" else f"swift-{server}"]
+    factories = {"authtoken": "paste.filter_factory = keystonemiddleware.auth_token:filter_factory"}
+    sections = [
+        f"[filter:{name}]\n{factories.get(name, f'use = egg:swift#{name}')}\n{more}"
+        for name, more in filters.items()
+    ]
+    application = f"[app:{server}-server]\nuse = egg:swift#{server}\n"
+    if server == "proxy":
+        application += "account_autocreate = true\n"
+    return "\n".join(
+        [
+            f"""\
 [DEFAULT]
-bind_ip = {GATEWAY}
-bind_port = {PORTS["swift"]}
+bind_ip = {address}
+bind_port = {port}
 user = root
 swift_dir = {cloud.etc}/swift
 workers = 0
 log_address = /dev/null
-
+{settings}
 [pipeline:main]
-pipeline = catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl authtoken s3api s3token \
-keystoneauth slo dlo proxy-server
-
-[app:proxy-server]
-use = egg:swift#proxy
-account_autocreate = true
-
-[filter:catch_errors]
-use = egg:swift#catch_errors
-
-[filter:gatekeeper]
-use = egg:swift#gatekeeper
-
-[filter:healthcheck]
-use = egg:swift#healthcheck
-
-[filter:cache]
-use = egg:swift#memcache
-memcache_servers = {LOOPBACK}:{PORTS["memcached"]}
-
-[filter:listing_formats]
-use = egg:swift#listing_formats
-
-[filter:bulk]
-use = egg:swift#bulk
-
-[filter:tempurl]
-use = egg:swift#tempurl
-
-[filter:slo]
-use = egg:swift#slo
-
-[filter:dlo]
-use = egg:swift#dlo
-
-[filter:s3api]
-use = egg:swift#s3api
-location = us-east-1
-
-[filter:s3token]
-use = egg:swift#s3token
-auth_uri = {cloud.url("keystone")}/v3
-{cloud.credentials}
-[filter:authtoken]
-paste.filter_factory = keystonemiddleware.auth_token:filter_factory
-delay_auth_decision = true
-service_type = any
-{cloud.credentials}
-[filter:keystoneauth]
-use = egg:swift#keystoneauth
-operator_roles = admin, member, swiftoperator
+pipeline = {" ".join(filters)} {server}-server
 """,
+            application,
+            *sections,
+        ]
     )
 
 
@@ -123,31 +117,6 @@ def processes(cloud: Cloud) -> list[Process]:
             ready=lambda: answers(cloud.url("swift", GATEWAY) + "/healthcheck"),
         ),
     ]
-
-
-def _server(cloud: Cloud, server: str) -> str:
-    return f"""\
-[DEFAULT]
-bind_ip = {LOOPBACK}
-bind_port = {PORTS[f"swift-{server}"]}
-user = root
-swift_dir = {cloud.etc}/swift
-devices = {cloud.state}/swift
-mount_check = false
-workers = 0
-log_address = /dev/null
-disable_fallocate = true
-fallocate_reserve = 0
-
-[pipeline:main]
-pipeline = healthcheck {server}-server
-
-[app:{server}-server]
-use = egg:swift#{server}
-
-[filter:healthcheck]
-use = egg:swift#healthcheck
-"""
 
 
 def _make_ring(cloud: Cloud, server: str) -> None:

@@ -4,6 +4,7 @@
 #
 # Heat puts values in place of the names between at signs. SETTINGS are assignments to these:
 #   service: the address of RabbitMQ and MariaDB, or localhost; network: which others may use MariaDB, such as 10.20.0
+#   volume: the identifier of a volume for MariaDB's data; it is optional
 #   target: s3://bucket/prefix; source: the address of a wheel to run instead of what is in the image; limit: seconds
 #   OAT_PASSWORD, OAT_API_TOKEN, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
 # shellcheck disable=SC2154 # assigned by these
@@ -33,6 +34,21 @@ run() { # SCRIPT [ARGUMENT...]
     fail "provision/$script failed" "$(grep . $log | tail -n 1)"
 }
 
+# MariaDB's data on a volume, which outlives the server: one that is new gets a file system, and what the image has there.
+use_volume() { # ID
+  local device=/dev/disk/by-id/virtio-${1:0:20} data=/var/lib/mysql # as udev names what KVM attaches
+  until [ -e "$device" ]; do
+    [ $SECONDS -lt "$limit" ] || fail "the volume $1 is not attached" "there is no $device"
+    sleep 0.5
+  done
+  {
+    systemctl stop mariadb
+    if ! blkid "$device"; then
+      mkfs.ext4 -q "$device" && mount "$device" /mnt && cp -a $data/. /mnt && umount /mnt
+    fi && echo "$device $data ext4 defaults 0 2" >>/etc/fstab && mount $data && chown mysql: $data
+  } >>$log 2>&1 || fail "the volume $1 cannot be used" "$(grep . $log | tail -n 1)"
+}
+
 case $role in
   service) scripts=() units=(rabbitmq-server mariadb) ;;
   tracker) scripts=(tracker) units=(oat-tracker oat-web) ;;
@@ -46,6 +62,7 @@ if [ -n "$source" ]; then # another version of the application than the image's
   /opt/oat/bin/pip install --quiet --no-index --no-deps --force-reinstall "$source" >>$log 2>&1 ||
     fail "the application cannot be installed from $source" "$(grep . $log | tail -n 1)"
 fi
+[ -z "${volume:-}" ] || use_volume "$volume"
 case $role in service | all) run service.sh ${network:+"$network"} ;; esac
 if [ "$role" != service ]; then
   run application.sh "$service" ${target:+"$target"}

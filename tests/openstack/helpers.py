@@ -77,9 +77,10 @@ class Stack:
         if wait:
             self._expect("CREATE_COMPLETE")
 
-    def update(self, template: Path, *environments: Path, **parameters: Any) -> None:
+    def update(self, template: Path, *environments: Path, settle: bool = True, **parameters: Any) -> None:
         """Updates it, or raises StackError; waits for a change that is under way, such as a scaling."""
-        self.settle()
+        if settle:
+            self.settle()
         self.user.update_stack(
             self.name,
             template_file=str(template),
@@ -124,8 +125,9 @@ class Stack:
             return True
         container = f"{self.name}-images"
         if not self.servers() and container in [found.name for found in self.user.object_store.containers()]:
-            for item in self.user.object_store.objects(container):
-                self.user.object_store.delete_object(item, container=container, ignore_missing=True)
+            names = [f"{container}/{item.name}" for item in self.user.object_store.objects(container)]
+            plain = {"Content-Type": "text/plain"}
+            self.user.object_store.post("/?bulk-delete", data="\n".join(names), headers=plain)
         return False
 
     def get(self) -> Any:
@@ -140,8 +142,8 @@ class Stack:
         until("the check", lambda: "IN_PROGRESS" not in self.get().status)
 
     def servers(self, kind: str = "") -> list[Any]:
-        """Its servers, of one kind: `service`, `tracker`, `producer` or `worker`."""
-        prefix = f"{self.name}-{kind}"
+        """Its servers; of one kind: `service`, `tracker`, `producer`, `worker` or `gallery`."""
+        prefix = f"{self.name}-{kind}" if kind else self.name
         return [server for server in self.user.compute.servers() if server.name.startswith(prefix)]
 
 

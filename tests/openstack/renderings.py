@@ -26,21 +26,21 @@ class Renderings:
         self._readers: dict[str, subprocess.Popen[bytes]] = {}
 
     def follow(self) -> list[Any]:
-        """Begins to read the logs of the workers that are new; the workers there are."""
+        """Begins to read the logs of the workers that are new; the workers there are, once they write a log."""
         workers = [server for server in self._stack.servers("worker") if server.status == "ACTIVE"]
         for server in workers:
-            if server.id not in self._readers:
+            if server.id not in self._readers and _has_journal(init := init_of(server)):
                 journal = ["journalctl", "--follow", "--lines=all", "--output=cat", "--unit=oat-worker@1"]
                 with (self._folder / server.id).open("wb") as log:
                     self._readers[server.id] = subprocess.Popen(
-                        ["nsenter", "--target", str(init_of(server)), "--mount", "--pid", *journal], stdout=log
+                        ["nsenter", "--target", str(init), "--mount", "--pid", *journal], stdout=log
                     )
-        return workers
+        return [server for server in workers if server.id in self._readers]
 
     def stop(self) -> None:
         """Ends the readers whose servers are still there."""
         for reader in self._readers.values():
-            reader.terminate()
+            reader.kill()  # nsenter is stopped with what it runs, and then hears nothing else
             reader.wait()
 
     def of(self, server: Any) -> tuple[list[str], list[str]]:
@@ -64,3 +64,9 @@ class Renderings:
         """How often a worker began what another one had begun already."""
         count = self.all()
         return sum(count[uuid] - 1 for uuid in uuids if count[uuid])
+
+
+def _has_journal(init: int) -> bool:
+    """Whether a server has got so far that it writes a log: journalctl would not see it come."""
+    logs = Path(f"/proc/{init}/root/run/log/journal"), Path(f"/proc/{init}/root/var/log/journal")
+    return any(found for folder in logs for found in folder.glob("*/system.journal"))

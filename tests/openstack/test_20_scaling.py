@@ -17,9 +17,8 @@ def scaled(stack: Stack, webhook: str, size: int, renderings: Renderings) -> boo
     """Asks for one worker more or less until there are as many as wanted."""
     workers = renderings.follow()
     if len(stack.servers("worker")) != size:
-        post(
-            stack.outputs()[webhook]
-        )  # one that comes within the group's cooldown, or while it changes, does nothing
+        # One that comes within the group's cooldown, or while it changes, does nothing.
+        post(stack.outputs()[webhook])
     return len(workers) == size == len(stack.servers("worker"))
 
 
@@ -28,17 +27,15 @@ def test_a_worker_that_is_scaled_in_finishes_its_images(
 ) -> None:
     uuids = application.create(300)
     until("three workers", lambda: scaled(tiers, "scale_out", 3, renderings), pause=5)
-    until("three at work", lambda: len(application.status()["workers"]) >= 3)
+    tiers.settle()  # until the third takes tasks
     workers = renderings.follow()
     uuids |= application.create(300, *SLOW)
     until("all at work", lambda: all(renderings.of(worker)[0] for worker in workers))
-    until("one worker", lambda: scaled(tiers, "scale_in", 1, renderings), pause=5)
+    until("two workers", lambda: scaled(tiers, "scale_in", 2, renderings), pause=5)
     left = {server.id for server in tiers.servers("worker")}
-    gone = [worker for worker in workers if worker.id not in left]
-    assert len(gone) == 2
-    for worker in gone:
-        begun, finished = renderings.of(worker)
-        assert set(begun) == set(finished)
+    (gone,) = [worker for worker in workers if worker.id not in left]
+    begun, finished = renderings.of(gone)
+    assert set(begun) == set(finished)
     until("600 images", lambda: application.has_done(uuids))
     application.audit()
     count = renderings.all()
@@ -53,6 +50,7 @@ def test_one_that_does_not_answer_is_deleted_by_hand_and_the_stack_goes_on(
     record_property: Callable[[str, object], None],
 ) -> None:
     until("two workers", lambda: scaled(tiers, "scale_out", 2, renderings), pause=5)
+    tiers.settle()
     uuids = application.create(300, *SLOW)
     workers = renderings.follow()
     until("both at work", lambda: all(renderings.of(worker)[0] for worker in workers))

@@ -37,7 +37,8 @@ def test_the_queue_brings_workers_and_takes_them_back(
 
     def sample() -> Sample:
         workers, now = renderings.follow(), application.status()
-        samples.append(Sample(time.monotonic() - began, now["queued"] or 0, len(workers), now["done"]))
+        if now["queued"] is not None:  # nobody knows while the gallery has no connection to RabbitMQ
+            samples.append(Sample(time.monotonic() - began, now["queued"], len(workers), now["done"]))
         return samples[-1]
 
     def mark(name: str) -> None:
@@ -46,7 +47,7 @@ def test_the_queue_brings_workers_and_takes_them_back(
     sample()
     mark(f"{TASKS} tasks")
     uuids = application.create(TASKS, *SLOW)
-    until("two workers", lambda: sample().workers == 2, pause=3)
+    until("two workers", lambda: sample().workers >= 2, pause=3)
     mark("2 workers")
     until("three workers", lambda: sample().workers == 3, pause=3)
     mark("3 workers")
@@ -56,7 +57,7 @@ def test_the_queue_brings_workers_and_takes_them_back(
     until("one worker", lambda: sample().workers == 1 and len(tiers.servers("worker")) == 1, pause=3)
     mark("1 worker")
     sample()
-    assert application.has_done(uuids)
+    until("the last images", lambda: application.has_done(uuids))
     application.audit()
     # Not one was lost or rendered for nothing: those that went had finished what they began.
     left = {server.id for server in tiers.servers("worker")}

@@ -21,6 +21,11 @@ def names(user: Connection) -> set[str]:
     return {name for name in found if name.startswith("launched-")}
 
 
+def servers(user: Connection) -> set[str]:
+    """The identifiers of its servers."""
+    return {server.id for server in user.compute.servers() if server.name.startswith("launched-")}
+
+
 def test_it_may_be_run_again_and_leaves_nothing(user: Connection, tmp_path: Path) -> None:
     def launch(*arguments: str) -> str:
         command = [sys.executable, str(TEMPLATES / "launch.py"), *arguments]
@@ -36,9 +41,9 @@ def test_it_may_be_run_again_and_leaves_nothing(user: Connection, tmp_path: Path
         assert token
         application = Application(gallery, token[1])
         until("ten images", lambda: application.status()["done"] >= 10)
-        made = {server.id for server in user.compute.servers()}
+        made = servers(user)
         assert launch("up", "--workers", "2").strip() == gallery
-        assert made < {server.id for server in user.compute.servers()}
+        assert made < servers(user)
         until("both workers at work", lambda: len(application.status()["workers"]) >= 2)
         assert application.command("audit").returncode == 0
     finally:
