@@ -23,20 +23,23 @@ def assert_redelivered(system, queue, count=1):
 @pytest.mark.parametrize("what", ["result", "dead letter"])
 def test_a_task_is_acknowledged_only_when_what_became_of_it_is_confirmed(on_servers, proxies, what):
     """The broker has what the worker sent, but the worker does not know: its confirm is held back."""
+    proxy = proxies["broker"]
+    worker = on_servers.start("oat-worker", "--threads", "2")
     if what == "result":
+        on_servers.send([slow(0.5)])  # the worker now knows how much to prefetch, and asks RabbitMQ nothing more
+        wait_until(lambda: on_servers.queued("results") == 1, "a first result")
+        proxy.flow(trap=b'"checksum"')
         # Both tasks are in flight, so an acknowledgement of the shorter one comes before the other's result.
         on_servers.send([slow(2), slow(0.5)])
-        sign, queue, tasks = b'"checksum"', "results", 2
+        queue, messages, tasks = "results", 3, 2
     else:
         # An acknowledgement that is sent with the dead letter arrives with it.
+        proxy.flow(trap=b"no valid task")
         on_servers.push("tasks", [b"no task"])
-        sign, queue, tasks = b"no valid task", "dead-letters", 1
-    proxy = proxies["broker"]
-    proxy.flow(trap=sign)
-    worker = on_servers.start("oat-worker", "--threads", "2")
+        queue, messages, tasks = "dead-letters", 1, 1
     assert proxy.trapped.wait(TIMEOUT)
     proxy.flow_up()
-    wait_until(lambda: on_servers.queued(queue) == tasks, f"messages in {queue}")
+    wait_until(lambda: on_servers.queued(queue) == messages, f"messages in {queue}")
     on_servers.kill(worker)
     assert_redelivered(on_servers, "tasks", tasks)
 
