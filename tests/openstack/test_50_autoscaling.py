@@ -80,8 +80,8 @@ def drawn(samples: list[Sample], marks: list[tuple[float, str]]) -> str:
     when = datetime.now(UTC).date().isoformat()
     return draw(
         f"{TASKS} tasks, and nobody at the keyboard",
-        f"make test-openstack, {when}, {os.cpu_count()} cores ({platform.machine()}) for cloud and servers,"
-        f" load {load:.0f}",
+        f"tests/openstack/test_50_autoscaling.py, {when},"
+        f" {os.cpu_count()} cores ({platform.machine()}) for cloud and servers, load {load:.0f}",
         [
             Panel("tasks in the queue", "#b3541e", [(sample.seconds, sample.queue) for sample in samples]),
             Panel("workers", "#1f6f8b", [(sample.seconds, sample.workers) for sample in samples], is_stepped=True),
