@@ -5,6 +5,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_every_link_within_the_site_leads_somewhere(pages: dict[Path, _Page]) ->
     dead = []
     for path, page in pages.items():
         for link in page.links:
-            target, _, anchor = link.partition("#")
+            target, _, anchor = unquote(link).partition("#")
             if re.match("[a-z]+:", link):
                 continue
             file = (path.parent / target).resolve() if target else path
