@@ -29,6 +29,7 @@ from rich.progress import track
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from folders import benchmark_folder
 from model import STEADY_STATE, Costs, simulate
 from usage import CORES, family, processor
 
@@ -49,7 +50,7 @@ console = Console()
 def main() -> None:
     """Measure, predict and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=1200, help="images per run")
+    parser.add_argument("--tasks", type=int, default=4000, help="images per run")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the medians count")
     parser.add_argument(
         "--workers", type=int, default=4, help="the highest number of workers to predict and measure"
@@ -60,7 +61,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     with (
-        tempfile.TemporaryDirectory(prefix="oat-") as folder,
+        tempfile.TemporaryDirectory(prefix="oat-bench-", dir=benchmark_folder()) as folder,
         servers(Path(folder), options.bucket) as environment,
     ):
         counts = range(1, 1 if options.scale else options.workers + 1)
