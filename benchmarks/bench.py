@@ -20,6 +20,7 @@ import sqlalchemy as sa
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from usage import CORES, memory, processor
 
+from helpers.guard import guard_process
 from helpers.servers import MariaDB, RabbitMQ
 from helpers.waiting import wait_until
 from oat.process.logs import configure_logging
@@ -96,6 +97,7 @@ class Bench:
         for command in commands:
             log = (settings.log_file.parent / f"{Path(command[0]).name}.log").open("wb")
             started.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+            guard_process(started[-1].pid)
         try:
             yield [psutil.Process(process.pid) for process in started]
         finally:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 from helpers.missing import leave_out
 from helpers.processes import SMALL, listens
 from helpers.system import System
@@ -73,3 +75,25 @@ with older_version("HEAD") as version:
         exporting.kill()
         exporting.wait()
     wait_until(lambda: not Path(folder).parent.exists(), "the end of the temporary folder")
+
+
+def test_the_services_of_a_benchmark_that_is_killed_end(tmp_path):
+    script = f"""
+import sys, time
+from pathlib import Path
+sys.path[:0] = [{str(BENCHMARKS)!r}, {str(BENCHMARKS.parent / "tests")!r}]
+from bench import Bench
+from oat.settings import Settings
+settings = Settings(log_file=Path({str(tmp_path)!r}, "log"))
+with Bench.processes(None, settings, ["/usr/bin/sleep", "3600"], ["/usr/bin/sleep", "3600"]) as services:
+    print(*(service.pid for service in services), flush=True)
+    time.sleep(3600)
+"""
+    benchmark = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    try:
+        services = [psutil.Process(int(pid)) for pid in benchmark.stdout.readline().split()]
+        assert len(services) == 2
+    finally:
+        benchmark.kill()
+        benchmark.wait()
+    wait_until(lambda: not any(service.is_running() for service in services), "the end of both")
