@@ -1,5 +1,6 @@
 """The scripts beside the application: benchmarks, and what the targets of the Makefile run."""
 
+import os
 import re
 import subprocess
 import sys
@@ -21,8 +22,9 @@ SCRIPTS = sorted(
 
 def run(*arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=False
-    )
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=False,
+        env=os.environ | {"OAT_BROKER_URL": "amqp://127.0.0.1/"},  # dramatiq wants one when it is imported
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
