@@ -3,13 +3,11 @@
 import json
 import os
 import random
-import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,9 +16,9 @@ import psutil
 import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from running import running
 from usage import CORES, memory, processor
 
-from helpers.guard import guard_process
 from helpers.servers import MariaDB, RabbitMQ
 from helpers.waiting import wait_until
 from oat.process.logs import configure_logging
@@ -93,18 +91,12 @@ class Bench:
             "OAT_TARGET": str(settings.target),
             "PYTHONPATH": str(Path(__file__).parent),
         }
-        started = []
-        for command in commands:
-            log = (settings.log_file.parent / f"{Path(command[0]).name}.log").open("wb")
-            started.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
-            guard_process(started[-1].pid)
-        try:
-            yield [psutil.Process(process.pid) for process in started]
-        finally:
-            for process in started:
-                process.send_signal(signal.SIGTERM)
-            for process in started:
-                process.wait(60)
+        with ExitStack() as stack:
+            logs = [settings.log_file.parent / f"{Path(command[0]).name}.log" for command in commands]
+            yield [
+                stack.enter_context(running(command, environment, log))
+                for command, log in zip(commands, logs, strict=True)
+            ]
 
     def measure(
         self, settings: Settings, count: int, produce: Callable[[], None], services: dict[str, psutil.Process]

@@ -13,7 +13,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from lone import latencies
 from usage import CORES
 from versions import Version, older_version, this_version
 
-from helpers.guard import guard_command
 from lab import TINY, Lab, Measured
 
 console = Console()
@@ -101,12 +99,10 @@ def main() -> None:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is removed
     with (
-        tempfile.TemporaryDirectory(prefix="oat-bench-", dir=benchmark_folder()) as folder,
+        benchmark_folder() as folder,
         older_version(options.commit) as older,
     ):
-        guard_command(["rm", "-rf", folder])
-        Path(folder).chmod(0o755)
-        lab = Lab(Path(folder))
+        lab = Lab(folder)
         measures: dict[str, tuple[str, Callable[[Version, int], Measured]]] = {
             "usual": (
                 f"{options.images} usual images on RabbitMQ and MariaDB, images/s",

@@ -2,17 +2,26 @@
 
 import os
 import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from helpers.guard import guard_command
 
 MEMORY_FOLDER, MIN_FREE = Path("/dev/shm"), 8 * 2**30
 """A folder in memory, on Linux, and the bytes that have to be free there: twice what is written."""
 
 
-def benchmark_folder() -> Path:
-    """Return the folder for all files: in memory if enough is free and `TMPDIR` is not set, else the usual one.
+@contextmanager
+def benchmark_folder() -> Iterator[Path]:
+    """Yield a new folder for all files, which ends with the block, or with this process, however that ends.
+
+    It is in memory if enough is free there and `TMPDIR` is not set, else where temporary folders usually are.
 
     How long a disk takes for a new file says nothing about the pipeline: it varies, on ext4 without a journal from
     15 microseconds to 200 or 500 after thousands of files have been deleted.
@@ -22,4 +31,9 @@ def benchmark_folder() -> Path:
         and MEMORY_FOLDER.is_dir()
         and shutil.disk_usage(MEMORY_FOLDER).free > MIN_FREE
     )
-    return MEMORY_FOLDER if enough and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
+    parent = MEMORY_FOLDER if enough and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
+    with tempfile.TemporaryDirectory(prefix="oat-bench-", dir=parent) as name:
+        guard_command(["rm", "-rf", name])
+        folder = Path(name)
+        folder.chmod(0o755)  # servers may run as users of their own
+        yield folder

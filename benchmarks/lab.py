@@ -1,18 +1,16 @@
 """A private RabbitMQ and a private MariaDB, on which the three services run one time after the other."""
 
 import contextlib
-import signal
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import sqlalchemy as sa
+from running import running
 from usage import processor
 from versions import Version
 
-from helpers.guard import guard_process
 from helpers.servers import MariaDB, RabbitMQ
 from helpers.waiting import wait_until
 
@@ -95,12 +93,14 @@ class Lab:
         }
         with contextlib.ExitStack() as stack:
             parts = {
-                name: [stack.enter_context(running(command, environment, folder)) for command in some]
+                name: [
+                    stack.enter_context(running(command, environment, folder / "log", folder)) for command in some
+                ]
                 for name, some in commands.items()
             }
             for process in (*parts["worker"], *parts["tracker"]):
                 wait_until(lambda p=process: has_connection(p, self.rabbitmq.port), "a service")
-            producer = stack.enter_context(running(produce, environment, folder))
+            producer = stack.enter_context(running(produce, environment, folder / "log", folder))
             parts |= {
                 "producer": [producer],
                 "RabbitMQ": [psutil.Process(self.rabbitmq.process.pid)],
@@ -120,19 +120,6 @@ class Lab:
             raise RuntimeError(f"{count} of {tasks} records are done")
         rate = tasks / (last - first).total_seconds()
         return Measured(rate, {name: 1000 * seconds / tasks for name, seconds in spent.items()})
-
-
-@contextlib.contextmanager
-def running(command: list[str], environment: dict[str, str], folder: Path) -> Iterator[psutil.Process]:
-    """Run a service until the block ends."""
-    with (folder / "log").open("ab") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
-    guard_process(process.pid)
-    try:
-        yield psutil.Process(process.pid)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
 
 
 def has_connection(process: psutil.Process, port: int) -> bool:

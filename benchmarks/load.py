@@ -12,12 +12,10 @@ import random
 import re
 import statistics
 import subprocess
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from operator import truediv
-from pathlib import Path
 
 from bench import BIN, ENOUGH_TASKS, TINY, Bench, Measured
 from folders import benchmark_folder
@@ -164,11 +162,9 @@ def main() -> None:
         "--many", type=int, nargs="*", default=[1000, 10_000, 100_000], help="numbers of queued tasks"
     )
     options = parser.parse_args()
-    parent = benchmark_folder()
-    console.print(f"All files are written to {parent}.")
-    with tempfile.TemporaryDirectory(prefix="oat-bench-", dir=parent) as folder:
-        Path(folder).chmod(0o755)
-        bench = Bench(Path(folder))
+    with benchmark_folder() as folder:
+        console.print(f"All files are written to {folder.parent}.")
+        bench = Bench(folder)
         try:
             compare(bench, options.tasks, options.rounds)
             usual(bench, options.images, options.rounds)

@@ -3,8 +3,6 @@
 import contextlib
 import random
 import re
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +12,8 @@ import httpx
 import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from helpers.guard import guard_process
+from running import running
+
 from helpers.waiting import wait_until
 
 POLL_INTERVAL = 0.001
@@ -48,11 +47,8 @@ def latencies(
     log = folder / "gallery.log"
     with contextlib.ExitStack() as stack:
         for name, *options in (("oat-worker",), ("oat-tracker",), ("oat", "web", "--port", 0)):
-            with (folder / "log" if name != "oat" else log).open("ab") as file:
-                process = subprocess.Popen(command(name, *options), env=environment, stdout=file, stderr=file)
-            guard_process(process.pid)
-            stack.callback(process.wait, TIMEOUT)
-            stack.callback(process.send_signal, signal.SIGTERM)
+            file = log if name == "oat" else folder / "log"
+            stack.enter_context(running(command(name, *options), environment, file))
         wait_until(lambda: "the gallery is at" in log.read_text(), "the gallery", TIMEOUT)
         address = re.search(r"the gallery is at +(http://\S+?)/$", log.read_text(), re.MULTILINE)
         assert address, log.read_text()

@@ -15,7 +15,6 @@ import random
 import re
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -32,7 +31,6 @@ from folders import benchmark_folder
 from usage import CORES, processor
 from versions import this_version
 
-from helpers.guard import guard_command
 from lab import TINY, Lab
 from oat.messaging import TASKS, Broker, Delivery
 from oat.rendering.png import render_png
@@ -219,10 +217,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the medians are printed")
     parser.add_argument("--messages", type=int, default=50_000, help="messages through the one queue")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="oat-bench-", dir=benchmark_folder()) as folder:
-        guard_command(["rm", "-rf", folder])
-        Path(folder).chmod(0o755)
-        lab = Lab(Path(folder), f"heartbeat = {HEARTBEAT}")
+    with benchmark_folder() as folder:
+        lab = Lab(folder, f"heartbeat = {HEARTBEAT}")
         try:
             if options.workers:
                 sleeping_workers(lab, options.workers, options.tasks, options.rounds)

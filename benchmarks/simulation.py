@@ -16,7 +16,6 @@ import os
 import signal
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -61,8 +60,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     with (
-        tempfile.TemporaryDirectory(prefix="oat-bench-", dir=benchmark_folder()) as folder,
-        servers(Path(folder), options.bucket) as environment,
+        benchmark_folder() as folder,
+        servers(folder, options.bucket) as environment,
     ):
         counts = range(1, 1 if options.scale else options.workers + 1)
         alone: list[Run] = []

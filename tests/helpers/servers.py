@@ -205,6 +205,8 @@ class PostgreSQL(Server):
             subprocess.run([*prefix, *initdb], check=True, capture_output=True, cwd="/")
         self.spawn(
             *prefix, found[-1] / "postgres", "-D", data, "-p", str(self.port),
+            # Its shared memory is in its folder, and so gone with it, also when it is killed.
+            "-c", "dynamic_shared_memory_type=mmap",
             "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}", *self.options,
             cwd="/", env=self.environment,
         )  # fmt: skip
