@@ -12,12 +12,12 @@ cloud-status: ## tell what runs of the cloud
 cloud-down: ## end the cloud, and take back its bridges, namespaces, addresses and mounts
 	@/usr/bin/python3 -m cloud down
 
-test-openstack: ## run oat on the private cloud, and test it there (Debian 12 or 13, root; half an hour)
+test-openstack: .venv/develop ## run oat on the private cloud, and test it there (Debian 12 or 13, root; half an hour)
 	@tests/openstack/run
 
-cloud-tutorial: ## run the chapters of the tutorial in the cloud, from `make cloud` on, and compare (root; half an hour)
+cloud-tutorial: .venv/develop ## run the chapters of the tutorial in the cloud, from `make cloud` on, and compare (root; half an hour)
 	@/usr/bin/python3 -m cloud up --image
-	@/usr/bin/python3 tests/openstack/chapters.py docs/tutorial/cloud-*.md
+	@PYTHONPATH=tests exec setpriv --pdeathsig TERM .venv/bin/python -m tutorial.update --compare cloud
 
 cloud-lock: .venv/develop ## pin the versions of OpenStack
 	.venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \

@@ -14,9 +14,11 @@ NUMBER = r"-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?"
 KINDS = {
     "uuid": UUID,
     "sha256": r"\b[0-9a-f]{64}\b",
+    "identifier": r"\b[0-9a-f]{32}\b",  # a UUID as Keystone writes it
     "digest": r"\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{12}\b",
     "time": TIME,
     "clock": r"\b\d+:\d\d:\d\d\b",
+    "leased": r"\b(?:172\.24\.4|10\.20\.0)\.(?![01]\b)\d{1,3}\b",  # of a server in the cloud
     "address": r"\b\d{1,3}(?:\.\d{1,3}){3}\b",  # no fraction, and always the same
     "ephemeral_port": r"(?<=:)(?:3[3-9]|[45]\d|6[0-5])\d{3}\b",  # of the client's end of a connection
     "erlang_pid": r"<\d+\.\d+\.\d+(?:\.\d+)*>",
@@ -39,7 +41,7 @@ def token_pattern(counts_vary: bool) -> re.Pattern[str]:
     """Return the pattern that finds what varies in a line, gaps, rules and ellipses."""
     kinds = KINDS | ({"count": COUNT} if counts_vary else {})
     parts = [f"(?P<{name}>{pattern})" for name, pattern in kinds.items()]
-    return re.compile("|".join([*parts, r"(?P<gap>\s+)", r"(?P<rule>[─━═╺╸]{2,})", r"(?P<ellipsis>\.\.\.)"]))
+    return re.compile("|".join([*parts, r"(?P<gap>\s+)", r"(?P<rule>[─━═╺╸]{2,}|-{3,})", r"(?P<ellipsis>\.\.\.)"]))
 
 
 def pieces(line: str, counts_vary: bool) -> Iterator[tuple[str, str]]:
@@ -54,7 +56,7 @@ def pieces(line: str, counts_vary: bool) -> Iterator[tuple[str, str]]:
         elif kind in ("parameter", "pid"):
             yield kind, re.escape(re.sub(r"\d+$", "", found[0])) + r"\d+"
         else:
-            others = {"gap": r"\s+", "rule": "[─━═╺╸]{2,}", "ellipsis": ".*?", "count": COUNT}
+            others = {"gap": r"\s+", "rule": "(?:[─━═╺╸]{2,}|-{3,})", "ellipsis": ".*?", "count": COUNT}
             yield kind, others.get(kind, f"(?:{KINDS.get(kind, '')})")
     yield "", re.escape(line[end:])
 

@@ -47,6 +47,9 @@ mount --bind "$folder/hosts" /etc/hosts
 NEEDS_NETWORK = "<!-- needs a network -->"
 """In a chapter that installs something: it is run with a way out, and needs root."""
 
+NEEDS_CLOUD = "<!-- needs the cloud -->"
+"""In a chapter on the private OpenStack: it is run on this machine, as root, where the cloud is and stays."""
+
 SETUP_CONTAINERS = f"""
 mkdir "$folder/containers" "$folder/machines" "$folder/cgroup"
 mkdir -p /run/lxc /var/lib/lxc {HOME}/oat-machines
@@ -109,12 +112,15 @@ def why_no_namespaces() -> str | None:
 
 
 def run_chapter(chapter: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a chapter on a machine of its own; its standard output tells where it differs.
+    """Run a chapter on a machine of its own, or in the cloud; its standard output tells where it differs.
 
     The machine ends with this process, however that ends.
     """
     words = [sys.executable, "-m", "tutorial.run", str(chapter), *options]
-    if NEEDS_NETWORK not in chapter.read_text():
+    text = chapter.read_text()
+    if NEEDS_CLOUD in text:
+        return run_and_guard(words)
+    if NEEDS_NETWORK not in text:
         return run_and_guard(on_own_machine(folder, words))
     guard_command(["rm", "-rf", folder])
     with uplink() as network:

@@ -1,6 +1,6 @@
 """Runs one chapter on the machine it is on, and compares, or with --update writes what came into it.
 
-`python -m tutorial.run CHAPTER`, as tests and `make tutorial` start it, on a machine of its own.
+`python -m tutorial.run CHAPTER`, as tests and `make tutorial` start it, on a machine of its own or in the cloud.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import httpx
 from tutorial.chapter import KEYS, Line, Picture, Step, read_chapter
 from tutorial.compare import Comparison, Names, Progress
 from tutorial.kinds import ELLIPSIS
-from tutorial.machine import CHECKOUT, HOME, NEEDS_NETWORK
+from tutorial.machine import CHECKOUT, HOME, NEEDS_CLOUD, NEEDS_NETWORK, ROOT
 from tutorial.rewrite import renewed, replace_lines, rewritten
 from tutorial.terminals import Desk, Terminal, plain_environment
 
@@ -21,7 +21,7 @@ TIMEOUT = 240
 """Seconds for a step to show what the chapter shows: machines that run tests may be slow."""
 
 INSTALL_TIMEOUT = 1800
-"""The same in a chapter that needs a network: five machines install what they need."""
+"""The same in a chapter that needs a network or the cloud: machines install what they need, servers are made."""
 
 QUIET = 3
 """Seconds of silence after which, with --update, a program in the foreground has shown what it will."""
@@ -36,11 +36,16 @@ class Run:
 
     def __init__(self, path: Path, is_update: bool, is_anew: bool = False) -> None:
         self.path, self.is_update, self.is_anew = path, is_update, is_anew
-        self.timeout = INSTALL_TIMEOUT if NEEDS_NETWORK in path.read_text() else TIMEOUT
+        text = path.read_text()
+        is_in_cloud = NEEDS_CLOUD in text
+        self.timeout = INSTALL_TIMEOUT if is_in_cloud or NEEDS_NETWORK in text else TIMEOUT
         self.update_timeout = max(TIMEOUT / 2, self.timeout / 4)
         """Seconds for a program in the foreground to show what was shown, before it counts as changed."""
         self.names = Names()
-        self.desk = Desk(plain_environment(HOME), CHECKOUT)
+        if is_in_cloud:
+            self.desk = Desk(plain_environment("/root", "root"), str(ROOT))
+        else:
+            self.desk = Desk(plain_environment(HOME), CHECKOUT)
         self.changes: dict[int, tuple[list[Line], list[str]]] = {}
         self._last: dict[int, Step] = {}
         """The last step at each terminal."""

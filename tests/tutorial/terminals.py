@@ -104,10 +104,10 @@ class Desk:
             time.sleep(0.02)
 
 
-def plain_environment(home: str) -> dict[str, str]:
+def plain_environment(home: str, user: str = "you") -> dict[str, str]:
     """Return the environment of somebody who has just logged in."""
     return {
-        "HOME": home, "USER": "you", "LOGNAME": "you", "SHELL": "/bin/bash", "LANG": "C.UTF-8",
+        "HOME": home, "USER": user, "LOGNAME": user, "SHELL": "/bin/bash", "LANG": "C.UTF-8",
         "TERM": "xterm", "NO_COLOR": "1", "VIRTUAL_ENV_DISABLE_PROMPT": "1",
         "PATH": os.environ.get("TUTORIAL_PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
     }  # fmt: skip

@@ -27,6 +27,9 @@ def compare(shown, came, names=None, is_all=True, counts_vary=False):
         ("generated task: {'width': 5, ...}", "generated task: {'width': 77, 'height': 3}"),
         ("RabbitMQ 3.10.8", "RabbitMQ 4.0.5"),
         ("────", "─────────"),
+        ("| debian |\n+-----+", "| debian       |\n+---------+"),
+        ("public=172.24.4.155", "public=172.24.4.7"),
+        ("| 3aaceb40b5ae4c4ca881b71a3882cb84 |", "| 00ceb40b5ae4c4ca881b71a3882cb84f |"),
     ],
 )
 def test_alike(shown, came):
@@ -40,6 +43,8 @@ def test_alike(shown, came):
         ("2026-11-26 17:02:16,837 processing task", "2026-11-26 17:02:16,837 processing the task"),
         ("127.0.0.1:5672", "127.0.0.2:5672"),
         ("127.0.0.1:5672", "127.0.0.1:5673"),
+        ("http://172.24.4.1:15000", "http://172.24.4.2:15000"),
+        ("10.20.0.0/24", "10.20.0.1/24"),
         ("done", "done and more"),
         ("status done", "status failed"),
     ],
