@@ -32,6 +32,9 @@ MAX_ATTEMPTS = 5
 RETRY_DELAY = 1.0
 """Seconds between two attempts to apply a result that has no record."""
 
+MAX_RETRIED = PREFETCH // 2
+"""Results without a record that are retried at once; they stay unacknowledged, and others need the rest of the prefetch."""
+
 RECONCILE_INTERVAL = 5.0
 """Seconds between two searches for lost and for overdue tasks, at most."""
 
@@ -114,7 +117,7 @@ class Tracker(RecordingService):
                 _report(each.result)
                 self._applied.add(each.delivery.body, None)
                 self.broker.ack(each.delivery)
-            elif (attempts := each.attempts + 1) < MAX_ATTEMPTS:
+            elif (attempts := each.attempts + 1) < MAX_ATTEMPTS and len(self._orphaned) < MAX_RETRIED:
                 self._orphaned.append(_Received(each.delivery, each.result, attempts))
                 self._retry_due = now + RETRY_DELAY
             else:
