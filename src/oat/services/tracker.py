@@ -33,7 +33,7 @@ RETRY_DELAY = 1.0
 """Seconds between two attempts to apply a result that has no record."""
 
 MAX_RETRIED = PREFETCH // 2
-"""Results without a record that are retried at once; they stay unacknowledged, and others need the rest of the prefetch."""
+"""Results without a record that are retried, at most: unacknowledged, they take from the prefetch of others."""
 
 RECONCILE_INTERVAL = 5.0
 """Seconds between two searches for lost and for overdue tasks, at most."""
