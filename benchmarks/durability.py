@@ -10,7 +10,6 @@ import argparse
 import os
 import re
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,9 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from helpers.guard import temporary_folder
 
 BIN, WITHOUT_FSYNC = Path(sys.executable).parent, Path(__file__).parent / "without_fsync"
 
@@ -57,21 +59,18 @@ def processor() -> float:
 
 def measure(folder: Path, tasks: int, seed: int, durable: bool) -> tuple[float, float]:
     """Return the images per second that `oat run` reports, and the milliseconds of processor time of an image."""
-    data = Path(tempfile.mkdtemp(prefix="oat-", dir=folder))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OAT_")}
     if not durable:
         paths = (str(WITHOUT_FSYNC), os.environ.get("PYTHONPATH"))
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     before = processor()
-    try:
+    with temporary_folder(folder) as data:
         run = subprocess.run(
             [BIN / "oat", "run", "--tasks", str(tasks), "--seed", str(seed)],
             env=environment | {"XDG_DATA_HOME": str(data)}, capture_output=True, text=True, check=True,
         )  # fmt: skip
         used = processor() - before
-    finally:
-        shutil.rmtree(data)
-        os.sync()
+    os.sync()
     speed = re.search(r"([\d.]+) images/s", run.stdout)
     assert speed, run.stdout
     return float(speed[1]), 1000 * used / tasks

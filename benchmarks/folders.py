@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from helpers.guard import guard_command
+from helpers.guard import temporary_folder
 
 MEMORY_FOLDER, MIN_FREE = Path("/dev/shm"), 8 * 2**30
 """A folder in memory, on Linux, and the bytes that have to be free there: twice what is written."""
@@ -32,8 +32,5 @@ def benchmark_folder() -> Iterator[Path]:
         and shutil.disk_usage(MEMORY_FOLDER).free > MIN_FREE
     )
     parent = MEMORY_FOLDER if enough and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
-    with tempfile.TemporaryDirectory(prefix="oat-bench-", dir=parent) as name:
-        guard_command(["rm", "-rf", name])
-        folder = Path(name)
-        folder.chmod(0o755)  # servers may run as users of their own
+    with temporary_folder(parent) as folder:
         yield folder

@@ -9,7 +9,6 @@ import os
 import random
 import statistics
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from usage import processor
 
+from helpers.guard import temporary_folder
 from helpers.servers import SeaweedFS
 from oat.rendering.png import render_png
 from oat.services import Ranges, random_task
@@ -52,8 +52,8 @@ def main() -> None:
     rng = random.Random(1)
     tasks = [random_task(Ranges(), rng) for _ in range(options.images)]
     images = [render_png(task) for task in track(tasks, "Rendering", console=console, transient=True)]
-    with tempfile.TemporaryDirectory(prefix="oat-") as folder:
-        server = SeaweedFS(Path(folder)).start()
+    with temporary_folder() as folder:
+        server = SeaweedFS(folder).start()
         try:
             os.environ |= server.variables
             stores = {"directory": f"{folder}/images", "bucket": f"s3://{SeaweedFS.BUCKET}/images"}

@@ -9,6 +9,7 @@ import argparse
 import random
 import resource
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -18,6 +19,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from helpers.guard import temporary_folder
 from oat.messages import Task
 from oat.process import configure_logging
 from oat.rendering import warm_up
@@ -42,7 +45,7 @@ def processor_time() -> tuple[float, int]:
 
 def measure(folder: Path, tasks: Sequence[Task], active: int) -> tuple[float, float, float, float]:
     """Return images a second; and for an image, milliseconds of processor time, switches, ms of rendering."""
-    with tempfile.TemporaryDirectory(dir=folder) as name:
+    with temporary_folder(folder) as name:
         worker = Worker(Settings(target=f"{name}/images", broker_url=f"filesystem://{name}/queue"), active)
         worker.store.prepare()
         threads = worker._threads

@@ -5,14 +5,13 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from helpers.guard import guard_command
+from helpers.guard import temporary_folder
 
 CHECKOUT = Path(__file__).parent.parent
 
@@ -51,13 +50,12 @@ def older_version(commit: str) -> Iterator[Version]:
 
     It runs on today's dependencies if they are what it has pinned, else in a virtual environment of its own.
     """
-    with tempfile.TemporaryDirectory(prefix="oat-") as parent:
-        guard_command(["rm", "-rf", parent])
-        folder = Path(parent, "checkout")
+    with temporary_folder() as parent:
+        folder = parent / "checkout"
         folder.mkdir()
         archive = subprocess.run(["git", "archive", commit], cwd=CHECKOUT, check=True, capture_output=True)
         subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
-        python = sys.executable if _pins(folder) <= _pins(CHECKOUT) else _venv(folder, Path(parent, "venv"))
+        python = sys.executable if _pins(folder) <= _pins(CHECKOUT) else _venv(folder, parent / "venv")
         yield Version(commit, folder, python)
 
 

@@ -13,16 +13,15 @@ a rule, is left out.
 import argparse
 import os
 import statistics
-import tempfile
 import threading
 import time
-from pathlib import Path
 from uuid import uuid4
 
 import uvloop
 import web
 from usage import CORES
 
+from helpers.guard import temporary_folder
 from helpers.slow_tasks import disc
 from helpers.system import System
 from oat.messaging import Delivery
@@ -88,11 +87,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--tasks", type=int, default=2000, help="images per measurement")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         urls = os.environ.get("OAT_BROKER_URL"), os.environ.get("OAT_DATABASE_URL")
         broker_url = urls[0] or f"filesystem://{folder}/broker"
         report = report_time(broker_url)
-        with System(Path(folder), *urls, OAT_READ_RATE="1000000/minute") as system:
+        with System(folder, *urls, OAT_READ_RATE="1000000/minute") as system:
             url = system.gallery()
             system.start("oat-worker")
             system.start("oat-tracker")

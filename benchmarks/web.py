@@ -14,7 +14,6 @@ import itertools
 import os
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +27,7 @@ import uvloop
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from usage import processor
 
+from helpers.guard import temporary_folder
 from helpers.system import System
 
 STREAMS = 200
@@ -227,9 +227,9 @@ def main():
         "--records", type=int, default=100_000, help="finished records to page through; 0 leaves this out"
     )
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         urls = os.environ.get("OAT_BROKER_URL"), os.environ.get("OAT_DATABASE_URL")
-        with System(Path(folder), *urls, OAT_READ_RATE="1000000/minute") as system:
+        with System(folder, *urls, OAT_READ_RATE="1000000/minute") as system:
             url = system.gallery()
             system.start("oat-worker")
             system.start("oat-tracker")

@@ -8,7 +8,6 @@ import ctypes
 import json
 import os
 import struct
-import tempfile
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from helpers.guard import temporary_folder
 from helpers.proxy import Proxy
 from helpers.servers import MariaDB, RabbitMQ
 from helpers.system import System
@@ -50,8 +50,7 @@ class Lab:
     def __init__(self, broker_url: str | None = None, database_url: str | None = None) -> None:
         self._urls: dict[type[Any], str | None] = {RabbitMQ: broker_url, MariaDB: database_url}
         self._stack = ExitStack()
-        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="oat-exercise-")))
-        self.folder.chmod(0o755)
+        self.folder = self._stack.enter_context(temporary_folder())
 
     def __enter__(self) -> "Lab":
         return self

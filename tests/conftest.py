@@ -4,16 +4,15 @@ Tests whose server is missing are skipped with a warning; with CI=true they fail
 """
 
 import signal
-import tempfile
 import threading
 import warnings
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from helpers.browser import CHROMIUM, launched
 from helpers.clocks import library
+from helpers.guard import temporary_folder
 from helpers.missing import require
 from helpers.proxy import Proxy
 from helpers.s3 import Moto
@@ -63,9 +62,8 @@ def pytest_runtest_makereport(item, call):
 
 
 def _private(kind):
-    with tempfile.TemporaryDirectory(prefix="oat-") as folder:
-        Path(folder).chmod(0o755)
-        server = kind(Path(folder))
+    with temporary_folder() as folder:
+        server = kind(folder)
         try:
             server.start()
         except MissingError as missing:

@@ -4,7 +4,6 @@ import argparse
 import io
 import random
 import sys
-import tempfile
 from pathlib import Path
 
 import httpx
@@ -12,6 +11,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from helpers.browser import launched
+from helpers.guard import temporary_folder
 from helpers.system import System
 from oat.constant import draw_constant
 
@@ -24,7 +24,7 @@ VIEW = {"xa": -1.6, "xb": 1.6, "ya": -1.2, "yb": 1.2}
 def main() -> None:
     """Render 18 images and photograph the page that shows them."""
     rng = random.Random(12)  # noqa: S311 (no secret)
-    with tempfile.TemporaryDirectory() as folder, System(Path(folder)) as system, launched() as browser:
+    with temporary_folder() as folder, System(folder) as system, launched() as browser:
         system.start("oat-worker")
         system.start("oat-tracker")
         url = system.gallery()

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from functools import cache
@@ -52,6 +53,16 @@ def release_process(pid):
 def guard_command(command, **variables):
     """Have `command` run when this process is gone, until it succeeds; after everything was killed."""
     _tell(command=[str(word) for word in command], variables=variables)
+
+
+@contextlib.contextmanager
+def temporary_folder(parent=None):
+    """Yield a new folder in `parent`, which ends with the block, or with this process, however that ends."""
+    with tempfile.TemporaryDirectory(prefix="oat-", dir=parent) as name:
+        guard_command(["rm", "-rf", "--one-file-system", name])
+        folder = Path(name)
+        folder.chmod(0o755)  # servers may run as users of their own
+        yield folder
 
 
 def _started(pid):

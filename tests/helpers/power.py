@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 from helpers import HELPERS
+from helpers.guard import guard_command, guard_process, release_process
 from helpers.servers import MissingError
 from helpers.waiting import wait_until
+
+UNMOUNT = ["umount", "-l"] if os.getuid() == 0 else ["fusermount3", "-u", "-z"]
 
 
 class ForgetfulDisk:
@@ -32,6 +35,8 @@ class ForgetfulDisk:
         log = (self.folder / "log").open("ab")
         program = [sys.executable, HELPERS / "forgetful_disk.py", self._content, self.mountpoint]
         self._process = subprocess.Popen(program, stdout=log, stderr=log)
+        guard_process(self._process.pid)
+        guard_command(["sh", "-c", f'{" ".join(UNMOUNT)} "$0" 2>/dev/null; true', self.mountpoint])
         log.close()
 
         def mounted():
@@ -61,10 +66,10 @@ class ForgetfulDisk:
             with contextlib.suppress(OSError):
                 self.cut(0, 1)
         self._is_cut = False
-        unmount = ["umount", "-l"] if os.getuid() == 0 else ["fusermount3", "-u", "-z"]
-        subprocess.run([*unmount, self.mountpoint], check=False)
+        subprocess.run([*UNMOUNT, self.mountpoint], check=False)
         self._process.kill()  # what is to be kept is written; it would wait for whoever has a file open
         self._process.wait(60)
+        release_process(self._process.pid)
         self._process = None
 
 

@@ -8,7 +8,6 @@ import argparse
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from helpers.guard import guard_command, guard_process
+from helpers.guard import guard_process, temporary_folder
 from helpers.mutants import ROOT, Mutant, copy_tree, environment, load
 
 BIN = Path(sys.executable).parent
@@ -126,9 +125,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     mutants = [each for each in load() if options.only in f"{each.rule} {each.module} {each.test}"]
-    with tempfile.TemporaryDirectory(prefix="oat-mutants-") as name, ThreadPoolExecutor(options.jobs) as pool:
-        folder = Path(name)
-        guard_command(["rm", "-rf", folder])
+    with temporary_folder() as folder, ThreadPoolExecutor(options.jobs) as pool:
         copy_tree(ROOT, folder / "sources")  # at once: they may be edited meanwhile
         check_that_the_copy_runs(folder)
         if not options.skip_check:

@@ -12,7 +12,6 @@ import os
 import random
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -28,7 +27,7 @@ from faults import DISK_SIZE, NO_TASK, Site, faults_of
 from gauges import Gauges, size_of
 
 from helpers import disks
-from helpers.guard import guard_command
+from helpers.guard import temporary_folder
 from helpers.proxy import Proxy
 from helpers.servers import MariaDB, RabbitMQ
 from helpers.system import System
@@ -218,9 +217,7 @@ def main() -> int:
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     console.print(f"{options.minutes:g} minutes, seed {options.seed}")
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="oat-soak-")))
-        guard_command(["rm", "-rf", folder])
-        folder.chmod(0o755)
+        folder = stack.enter_context(temporary_folder())
         sites, steady = [], {}
         for kind in (on_servers, embedded):
             own = folder / kind.__name__

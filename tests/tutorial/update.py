@@ -8,10 +8,10 @@ import argparse
 import re
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+from helpers.guard import temporary_folder
 from tutorial.machine import ROOT, run_chapter
 
 CHAPTERS = sorted((ROOT / "docs" / "tutorial").glob("*[0-9]-*.md"))
@@ -33,8 +33,8 @@ def main() -> int:
             continue
         print(f"{chapter.relative_to(ROOT)}: ", end="", flush=True)
         began = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="oat-") as folder:
-            done = run_chapter(chapter, Path(folder), *words)
+        with temporary_folder() as folder:
+            done = run_chapter(chapter, folder, *words)
         result = ("true" if options.compare else "written") if done.returncode == 0 else "failed"
         print(f"{result}, after {time.monotonic() - began:.0f} s", flush=True)
         if done.returncode:

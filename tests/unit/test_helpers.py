@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from helpers.missing import require
 from helpers.waiting import TIMEOUT, free_port, wait_until
 
 TESTS = next(
@@ -52,6 +53,38 @@ def test_servers_and_services_end_with_who_started_them(tmp_path, number):
     parent.wait()
     wait_until(lambda: not any(alive(process) for process in started), "the end of all")
     wait_until((tmp_path / "cleaned").exists, "the command that cleans up")
+
+
+PLUGGING = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from helpers.guard import temporary_folder
+from helpers.power import ForgetfulDisk
+
+with temporary_folder() as folder:
+    disk = ForgetfulDisk(folder / "disk", folder / "mounted")
+    disk.plug_in()
+    print(folder, disk._process.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_folder_and_the_disk_mounted_in_it_end_with_who_made_them(tmp_path):
+    command = [sys.executable, "-c", PLUGGING, TESTS]
+    with (tmp_path / "log").open("w+") as log:
+        parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        line = parent.stdout.readline()
+        if not line:
+            log.seek(0)
+            require(f"FUSE ({log.read().strip().splitlines()[-1]})")
+    folder, pid = line.rsplit(maxsplit=1)
+    disk = psutil.Process(int(pid))
+    assert (Path(folder) / "mounted").is_mount()
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not alive(disk), "the end of the disk")
+    wait_until(lambda: not Path(folder).exists(), "the end of the folder")
+    assert folder not in Path("/proc/mounts").read_text()
 
 
 RELEASING = """
