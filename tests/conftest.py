@@ -71,7 +71,7 @@ def _private(kind):
         try:
             yield server
         finally:
-            server.stop()
+            server.discard()
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,7 @@ def killable(tmp_path, settings):
             yield running, rabbitmq, mariadb
     finally:
         for server in servers:
-            server.stop()
+            server.discard()
 
 
 @pytest.fixture

@@ -98,6 +98,10 @@ class Server:
                 self.process.wait()
             release_process(self.process.pid)
 
+    def discard(self):
+        """Stop it where nobody needs its files any more: in good order it takes seconds."""
+        self.stop(signal.SIGKILL)
+
 
 @dataclass
 class RabbitMQ(Server):
@@ -231,6 +235,10 @@ class PostgreSQL(Server):
         with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE tutorial_{name}")
         return self._dsn(f"tutorial_{name}").replace("postgresql:", "postgresql+psycopg:")
+
+    def discard(self):
+        """Stop it without waiting for its clients; killed, it would leave its shared memory behind."""
+        self.stop(signal.SIGINT)
 
 
 class PgBouncer(Server):

@@ -1,14 +1,13 @@
 """Encrypted connections are a matter of the URL, and a server that cannot prove its name gets no password."""
 
 import shutil
-import tempfile
-from pathlib import Path
 from uuid import uuid4
 
 import pymysql
 import pytest
 import trustme
 
+from helpers.guard import temporary_folder
 from helpers.processes import terminate
 from helpers.servers import MariaDB, PostgreSQL, RabbitMQ, SeaweedFS, as_unprivileged
 from helpers.system import System
@@ -43,17 +42,16 @@ def certificates(tmp_path, name):
 @pytest.fixture
 def serve():
     """Starts a server of some kind with further options."""
-    with tempfile.TemporaryDirectory(prefix="oat-") as folder:
-        Path(folder).chmod(0o755)
+    with temporary_folder() as folder:
         servers = []
 
         def start(kind, *options):
-            servers.append(kind(Path(folder), options=options).start())
+            servers.append(kind(folder, options=options).start())
             return servers[-1]
 
         yield start
         for server in servers:
-            server.stop()
+            server.discard()
 
 
 @pytest.fixture
@@ -109,8 +107,7 @@ def test_mysql(mysql, certificates, name, tmp_path):
 
 @pytest.fixture
 def postgres(serve, certificates):
-    with tempfile.TemporaryDirectory(prefix="oat-") as folder:
-        Path(folder).chmod(0o755)
+    with temporary_folder() as folder:
         key = shutil.copy(certificates.key, folder)
         as_unprivileged("postgres", key)
         certificate = shutil.copy(certificates.certificate, folder)

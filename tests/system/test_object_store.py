@@ -37,7 +37,7 @@ def killable_store(tmp_path, monkeypatch):
     for name, value in server.variables.items():
         monkeypatch.setenv(name, value)
     yield server
-    server.stop()
+    server.discard()
 
 
 def test_a_store_that_is_not_there_yet_is_waited_for(killable_store, tmp_path):

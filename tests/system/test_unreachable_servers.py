@@ -26,7 +26,7 @@ def test_services_wait_for_servers_that_are_not_there_yet(tmp_path):
             terminate(tracker)
             system.audit(10)
         finally:
-            server.stop()
+            server.discard()
 
 
 def test_a_service_stops_at_once_while_it_waits_for_a_server(tmp_path):
