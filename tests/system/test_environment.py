@@ -137,3 +137,28 @@ def test_too_little_memory_is_one_line(tmp_path, limit):
     with System(tmp_path) as system:
         done = shell(system, f"ulimit -v {limit}; exec oat run --tasks 1 --threads 8")
     assert "memory" in one_line(done, 1).lower()  # OpenBLAS, which NumPy loads, has a line of its own
+
+
+@pytest.mark.parametrize("limit", [6, 11, 16, 21])
+@pytest.mark.parametrize("command", ["oat list", "oat run --tasks 1", "oat-worker", "oat web --port 0"])
+def test_too_few_file_descriptors_are_one_line(tmp_path, command, limit):
+    with System(tmp_path) as system:
+        assert "ulimit -n" in one_line(shell(system, f"ulimit -n {limit}; exec {command}"), 1)
+
+
+def test_a_working_directory_that_is_deleted(created):
+    (gone := created.folder / "gone").mkdir()
+    uuid = shell(created, "oat list --limit 1").stdout.decode().partition("\t")[0]
+    enter = f"mkdir -p {gone}; cd {gone}; rmdir {gone};"
+    assert shell(created, f"{enter} oat run --tasks 1").returncode == 0
+    assert "FILE is where to" in one_line(shell(created, f"{enter} oat get {uuid}"), 1)
+    assert "working directory does not exist" in one_line(shell(created, f"{enter} OAT_TARGET=x oat list"), 2)
+    assert not gone.exists()
+
+
+@pytest.mark.parametrize("width", ["COLUMNS=0", "COLUMNS=1", "COLUMNS=²", "TERMINAL_WIDTH=wide"])
+def test_what_is_printed_survives_a_width(tmp_path, width):
+    with System(tmp_path) as system:
+        done = shell(system, f"export {width}; oat --help && oat run --tasks 1")
+        assert done.returncode == 0, done.stderr
+        assert all(word in done.stdout.decode() for word in ("create", "dead-letters", "database", "all on one"))

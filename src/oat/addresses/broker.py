@@ -11,6 +11,9 @@ FORM = "amqp://user:password@host:5672/, amqps://… or filesystem:///a/folder"
 AMQP_PORT, AMQPS_PORT = 5672, 5671
 """The default ports of AMQP, without and with TLS. Source: IANA"""
 
+MAX_VIRTUAL_HOST = 255
+"""Bytes of its name: a short string. Source: AMQP 0-9-1, 4.2.5.3"""
+
 PARAMETERS = frozenset({"connection_timeout", "heartbeat"})
 """What may follow the question mark of the URL of RabbitMQ, both in seconds."""
 
@@ -65,6 +68,8 @@ def _parse_folder(url: str) -> BrokerAddress:
 def _parse_amqp(url: str, tls: bool) -> BrokerAddress:
     parts = parse_server_url(url, FORM)
     reject_unknown(parts.parameters, PARAMETERS)
+    if len(parts.path.encode()) > MAX_VIRTUAL_HOST:
+        raise SettingsError(f"the name of a virtual host has up to {MAX_VIRTUAL_HOST} bytes")
     return BrokerAddress(
         name=parts.name,
         tls=tls,

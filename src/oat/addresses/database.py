@@ -4,8 +4,10 @@ The options of a URL win over our own where both set the same one (`DatabaseAddr
 program depends on, which a URL cannot set.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 from oat.addresses.paths import path_of, sqlite_url
@@ -31,6 +33,8 @@ DRIVERS = {
     "postgresql+psycopg": POSTGRESQL,
 }  # fmt: skip
 """The scheme of a URL, and the driver."""
+
+MAX_PORT = 65535
 
 USER_OPTIONS = frozenset({"user", "password"})
 """Parameters that stand for a part of the URL itself."""
@@ -143,6 +147,10 @@ def _parse_server(url: str, driver: str) -> DatabaseAddress:
     hosts, ports = (str(options.get(name, "")).count(",") for name in ("host", "port"))
     if ports not in (0, hosts):
         raise SettingsError(f"there are {ports + 1} ports for {hosts + 1} servers")
+    if not all(map(_is_port, filter(None, str(options.get("port", "")).split(",")))):
+        raise SettingsError("the parameter port is a number from 1 to 65535, or several with commas between them")
+    if not all(map(_is_address, filter(None, str(options.get("hostaddr", "")).split(",")))):
+        raise SettingsError("the parameter hostaddr is an IP address, or several with commas between them")
     if driver == MYSQL and (tls := {name[4:]: options.pop(name) for name in MYSQL_TLS & options.keys()}):
         options["ssl"] = tls
     shown = ServerUrl(scheme_of(url), user, password, parts.host, parts.port, parts.path, {})
@@ -156,6 +164,18 @@ def _parse_server(url: str, driver: str) -> DatabaseAddress:
         database=parts.path or None,
         options=options,
     )
+
+
+def _is_port(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) is not None and 1 <= int(text) <= MAX_PORT
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _part(parts: ServerUrl, name: str, value: str | None) -> str | None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from oat.addresses.paths import expand
 from oat.errors import SettingsError
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|(s3|file|https?):", re.IGNORECASE)
+"""How a URL begins, also one of an object store with slashes too few."""
 
 _BUCKET = re.compile(
     r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?P<prefix>(/[\w.!~'()+=,-]+)*)/?", re.ASCII

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlsplit
 
 from oat.addresses.secrets import remember_secret
 from oat.errors import SettingsError
@@ -71,10 +71,18 @@ def parse_server_url(url: str, form: str) -> ServerUrl:
     if port == 0:
         raise SettingsError(f"expected {form}, with a port from 1 to 65535")
     host = _decoded(parts.hostname)
-    if host and not host.startswith("/") and not _is_host(host):  # PostgreSQL's may be the folder of a socket
+    is_socket = (host or "").startswith("/") and parts.scheme.startswith("postgresql")  # the folder it is in
+    has_brackets = "[" in parts.netloc  # around IPv6; what stands beside them `urlsplit` would drop
+    if has_brackets and not re.search(r"(^|@)\[[^][]*:[^][]*\](:[0-9]*)?$", parts.netloc, re.ASCII):
+        raise SettingsError(f"expected {form}, with a name or an address of a host")
+    if host and not is_socket and not _is_host(host):
         raise SettingsError(f"expected {form}, with a name or an address of a host")
     parameters = _parameters(parts.query)
     values = [value for each in parameters.values() for value in each]
+    try:
+        unquote_to_bytes(url).decode()
+    except UnicodeDecodeError:
+        raise SettingsError(f"expected {form}, with %… of UTF-8") from None
     if any("\0" in unquote(part) for part in (parts.netloc, parts.path, *values)):
         raise SettingsError(f"expected {form}, without NUL")  # libraries in C would read no further
     for secret in (_decoded(parts.password), *parameters.get("password", []), *parameters.get("sslpassword", [])):

@@ -14,7 +14,7 @@ import typer
 from oat.addresses import unset_empty
 from oat.commands import errors, services
 from oat.commands.option_groups import expand_groups, option
-from oat.process import drop_unwritable, flush_output, prepare_streams
+from oat.process import bound_width, check_descriptors, drop_unwritable, flush_output, prepare_streams
 
 DEBUG = option(
     "debug",
@@ -64,10 +64,12 @@ def service_main(name: str) -> NoReturn:
 def _execute(**commands: Command | dict[str, Command]) -> NoReturn:
     """Execute the command line with these `commands`, and end the process; an error is one line."""
     prepare_streams()
+    bound_width()
     for prefix in ("OAT_", "AWS_", "XDG_", "HOME"):
         unset_empty(prefix)
     arguments = list(_without_empty(sys.argv[1:]))
     try:
+        check_descriptors()
         returned = _application(commands)(arguments, standalone_mode=False)
         status = returned if isinstance(returned, int) else 0
         flush_output()

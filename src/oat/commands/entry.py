@@ -1,6 +1,7 @@
 """The entry points of the programs: they handle signals before they load the rest, which takes a second."""
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -66,6 +67,8 @@ def _loading() -> Iterator[None]:
     except (ImportError, MemoryError, OSError, SystemError) as error:
         if "--debug" in sys.argv:
             raise
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            sys.exit("oat: too many open files: raise their limit (ulimit -n)")
         if is_out_of_memory(error):
             sys.exit("oat: out of memory: free some memory, or raise its limit (ulimit -v)")
         sys.exit(f"oat: the installation is not complete ({error}): install the requirements again")

@@ -45,6 +45,7 @@ REMEDIES = {
     errno.EEXIST: _WHERE,
     errno.ELOOP: _WHERE,
     errno.ENAMETOOLONG: f"choose a shorter name: {_WHERE}",
+    errno.EFBIG: "raise the limit of the size of files (ulimit -f)",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "raise the system's limit of open files (fs.file-max)",
     errno.ENOMEM: "free some memory, raise its limit (ulimit -v), or use fewer --threads",

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import typer
 
-from oat.commands.client import Api, Client, client_options
+from oat.commands.client import Api, Client, ClientError, client_options
 from oat.commands.options import request_options
-from oat.commands.output import print_pairs, print_rows
+from oat.commands.output import print_pairs, print_rows, printable
 from oat.process import format_duration, format_time
 from oat.records import Fractal, Status
 from oat.services import FractalRequest
@@ -87,8 +87,11 @@ def get(
             sys.stdout.buffer.write(image)
             return
         path = file or Path(f"{uuid}.png")
-        path.write_bytes(image)
-        print(path)
+        try:
+            path.write_bytes(image)
+        except OSError as error:
+            raise ClientError(f"{path}: {error.strerror}; FILE is where to, - is the standard output") from error
+        print(printable(path))
 
     client.run(work)
 

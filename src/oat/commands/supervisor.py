@@ -7,6 +7,7 @@ image in twenty would not be made.
 import contextlib
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -59,6 +60,7 @@ class Supervisor:
         """
         while not self.stopping.is_set():
             process = self._spawn.Process(target=_run_worker, args=self._arguments, name="worker", daemon=True)
+            _leave_deleted_folder()
             with _signals_blocked():
                 process.start()
             self.is_running = True
@@ -85,6 +87,17 @@ class Supervisor:
         self.stopping.set()
         with contextlib.suppress(OSError):
             self._connection.send_bytes(b"stop")
+
+
+def _leave_deleted_folder() -> None:
+    """Change to the root directory if the working directory is deleted: in it, no process can be started.
+
+    The paths of the settings are absolute by now.
+    """
+    try:
+        os.getcwd()  # noqa: PTH109 (`Path.cwd` is the same)
+    except FileNotFoundError:
+        os.chdir("/")
 
 
 @contextlib.contextmanager

@@ -19,10 +19,19 @@ from oat.process.formatting import format_duration, format_number, format_size, 
 from oat.process.logs import configure_logging
 from oat.process.readiness import notify_ready
 from oat.process.signals import install_signal_handlers, shut_down
-from oat.process.streams import drop_unwritable, flush_output, prepare_streams, print_error
+from oat.process.streams import (
+    bound_width,
+    check_descriptors,
+    drop_unwritable,
+    flush_output,
+    prepare_streams,
+    print_error,
+)
 
 __all__ = [
     "DurableFolder",
+    "bound_width",
+    "check_descriptors",
     "configure_logging",
     "create_durably",
     "drop_unwritable",

@@ -4,11 +4,19 @@ import codecs
 import contextlib
 import io
 import os
+import re
+import shutil
 import sys
 from typing import TextIO
 
 PLAIN = {"–": "-", "…": "...", "×": "x", "−": "-", "’": "'", "“": '"', "”": '"', "²": "^2", "±": "+-"}
 """What stands for a sign that the encoding does not have; others are escaped."""
+
+MIN_WIDTH = 40
+"""Columns of a line: with fewer nothing can be read."""
+
+MIN_DESCRIPTORS = 24
+"""File descriptors that a command needs at least; without some of them a library would end the process."""
 
 _STREAMS = (("stdin", 0, os.O_RDONLY), ("stdout", 1, os.O_WRONLY), ("stderr", 2, os.O_WRONLY))
 
@@ -35,6 +43,31 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="oat-plain")
+
+
+def bound_width() -> None:
+    """Have libraries print lines of a readable width, whatever the terminal or the environment says."""
+    for name in ("COLUMNS", "LINES", "TERMINAL_WIDTH"):
+        # Lines of a larger width would be filled up with spaces, in memory.
+        if not re.fullmatch(r"[1-9][0-9]{0,3}", os.environ.get(name, "1"), re.ASCII):
+            del os.environ[name]
+    for name, width in (
+        ("COLUMNS", shutil.get_terminal_size().columns),
+        ("TERMINAL_WIDTH", int(os.environ.get("TERMINAL_WIDTH", MIN_WIDTH))),
+    ):
+        if width < MIN_WIDTH:
+            os.environ[name] = str(MIN_WIDTH)
+
+
+def check_descriptors() -> None:
+    """Open as many files as a command needs at least, and close them again.
+
+    Raises:
+        OSError: the limit is too low.
+    """
+    with contextlib.ExitStack() as opened:
+        for _ in range(MIN_DESCRIPTORS):
+            opened.callback(os.close, os.dup(2))
 
 
 def flush_output() -> None:

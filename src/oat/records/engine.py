@@ -23,6 +23,9 @@ left one that holds locks, which the client's next connection wants."""
 LOCK_TIMEOUT = 20
 """Seconds the server waits for a lock; less than `READ_TIMEOUT`, so that the server ends the wait, not we."""
 
+_POSTGRESQL_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "passfile")
+"""Parameters that name a file, or a folder; `system` stands for the system's own certificates."""
+
 _BEGIN_POSTGRESQL = (
     "BEGIN ISOLATION LEVEL READ COMMITTED; "
     f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; "
@@ -47,7 +50,7 @@ def make_engine(url: str) -> sa.Engine:
         _prepare_sqlite(engine)
     elif address.driver == addresses.POSTGRESQL:
         _prepare_postgresql(engine)
-    _check_files(address, engine, connect_args)
+    _check_options(address, engine, connect_args)
     return engine
 
 
@@ -85,8 +88,8 @@ def _options(address: DatabaseAddress) -> dict[str, Any]:
             return {"connect_args": timeouts | {"autocommit": True, "prepare_threshold": None}}
 
 
-def _check_files(address: DatabaseAddress, engine: sa.Engine, connect_args: dict[str, Any]) -> None:
-    """Raise `SettingsError` if the files that `address` names cannot be used: a driver says so late, if at all."""
+def _check_options(address: DatabaseAddress, engine: sa.Engine, connect_args: dict[str, Any]) -> None:
+    """Raise `SettingsError` if files or options of `address` cannot be used: a driver says so late, if at all."""
     problem = ""
     match address.driver:
         case addresses.SQLITE:
@@ -99,11 +102,14 @@ def _check_files(address: DatabaseAddress, engine: sa.Engine, connect_args: dict
             except (OSError, ValueError) as error:
                 problem = f"the parameters ssl_… cannot be used: {error}"
         case addresses.POSTGRESQL:
-            paths = {
-                name: str(connect_args.get(name, "")) for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-            }
-            missing = [name for name, path in paths.items() if path.startswith("/") and not Path(path).exists()]
-            problem = f"there is no file that the parameter {missing[0]} names" if missing else ""
+            from oat.records.libpq_options import option_error  # noqa: PLC0415 (others need no psycopg)
+
+            paths = {name: str(connect_args.get(name, "")) for name in _POSTGRESQL_FILES}
+            missing = [
+                name for name, path in paths.items() if path not in ("", "system") and not Path(path).exists()
+            ]
+            refused = option_error(connect_args)
+            problem = f"there is no file that the parameter {missing[0]} names" if missing else refused
     if problem:
         raise SettingsError(f"database URL {address.driver}://…: {problem}")
 

@@ -31,7 +31,7 @@ def error_kind(error: DBAPIError) -> ErrorKind:
     elif hasattr(driver_error, "pgconn"):
         kind = _postgresql_kind(driver_error)
     else:
-        kind = _mysql_kind(driver_error)
+        kind = _mysql_kind(driver_error, ErrorKind.PERMANENT if error.statement is None else ErrorKind.BUG)
     if kind is not None:
         return kind
     # Without a code: the driver itself says that there is no connection, or that it is lost.
@@ -47,11 +47,12 @@ def _sqlite_kind(error: sqlite3.Error) -> ErrorKind | None:
     return SQLITE.get(code & 0xFF, _UNKNOWN)[1]  # the rest of an extended code says where it happened
 
 
-def _mysql_kind(error: Any) -> ErrorKind | None:
+def _mysql_kind(error: Any, default: ErrorKind) -> ErrorKind | None:
+    """Return the kind; `default` is for unknown codes: while a connection is made, it is about the URL."""
     code = error.args[0] if error is not None and error.args else None
     if not isinstance(code, int):
         return None
-    return (MYSQL.get(code) or MYSQL_CLASSES.get((error.sqlstate or "")[:2], _UNKNOWN))[1]
+    return (MYSQL.get(code) or MYSQL_CLASSES.get((error.sqlstate or "")[:2], ("", default)))[1]
 
 
 def _postgresql_kind(error: Any) -> ErrorKind | None:

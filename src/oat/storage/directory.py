@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from oat.process import DurableFolder, stale_files, temporary_name
-from oat.settings import SettingsError
+from oat.settings import PermanentError, SettingsError
 
 TEMPORARY_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EAGAIN})
 """Errors that end when the disk is well again, and are nobody's setting."""
@@ -35,6 +35,10 @@ class Directory:
             reason = f"images cannot be written to {self.path}: {error.strerror}"
             if error.errno in TEMPORARY_ERRORS:
                 raise OSError(error.errno, reason) from error
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise PermanentError(f"{reason}; raise the limit of open files (ulimit -n)") from error
+            if error.errno == errno.EFBIG:
+                raise PermanentError(f"{reason}; raise the limit of the size of files (ulimit -f)") from error
             raise SettingsError(reason) from error
 
     def put(self, name: str, content: bytes) -> str:

@@ -128,6 +128,8 @@ def test_what_mariadb_refuses_is_one_line(mariadb, as_root):
     url = mariadb.database(uuid4().hex[:8])
     refused(url.replace("secretsecret", "wrong"))
     refused(url.replace("tutorial_", "elsewhere_"))
+    refused(url + "x" * 300)
+    refused(f"{url}?collation=latin1_bin")
     name = f"u{uuid4().hex[:8]}"
     schema = sa.make_url(url).database
     own = url.replace("tutorial:", f"{name}:")

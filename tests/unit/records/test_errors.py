@@ -91,14 +91,39 @@ def test_a_sqlite_file_that_cannot_be_opened_is_refused(tmp_path, url):
         ("mysql+pymysql://h/n?ssl_cipher=nonsense", "cipher"),
         ("postgresql+psycopg://h/n?sslrootcert=/nowhere&sslmode=verify-full", "sslrootcert"),
         ("postgresql+psycopg://h/n?sslkey=/nowhere&sslcert=/dev/null", "sslkey"),
+        ("postgresql+psycopg://h/n?sslrootcert=relative.pem", "sslrootcert"),
+        ("postgresql+psycopg://h/n?passfile=/nowhere", "passfile"),
+        ("postgresql+psycopg://h/n?require_auth=nonsense", "require_auth"),
+        ("postgresql+psycopg://h/n?ssl_min_protocol_version=TLSv1.3&ssl_max_protocol_version=TLSv1", "range"),
+        ("postgresql+psycopg://h/n?service=nowhere", "nowhere"),
         ("sqlite:////dev/null", "no file"),
     ],
 )
-def test_files_that_cannot_be_used_are_named_before_a_connection_is_made(rest, complaint, tmp_path):
+def test_what_cannot_be_used_is_named_before_a_connection_is_made(rest, complaint, tmp_path):
     certificate = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(str(certificate))
     with pytest.raises(SettingsError, match=complaint):
         make_engine(rest.format(certificate=certificate))
+
+
+@pytest.mark.parametrize(
+    "variable", ["PGSSLMODE", "PGSERVICE", "PGREQUIREAUTH", "PGGSSENCMODE", "PGTARGETSESSIONATTRS"]
+)
+def test_variables_of_libpq_are_named_before_a_connection_is_made(monkeypatch, variable):
+    monkeypatch.setenv(variable, "nonsense")
+    with pytest.raises(SettingsError, match="nonsense"):
+        make_engine("postgresql+psycopg://h/n")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "", "?host=a,b&port=1,2", "?hostaddr=127.0.0.1,::1&host=a,b", "?requirepeer=nobody", "?gssencmode=require",
+        "?sslmode=verify-full&sslrootcert=system", "?channel_binding=require", "?options=-c%20work_mem%3D1MB",
+    ],
+)  # fmt: skip
+def test_options_that_only_a_server_can_judge_are_left_to_it(query):
+    make_engine(f"postgresql+psycopg://u:p'%20w@/n{query}").dispose()
 
 
 def test_wrong_sql_is_a_bug(url):
