@@ -17,6 +17,13 @@ import openstack
 from helpers import CLOUD, TEMPLATES, Application, Stack, connect
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints what the tests have recorded."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{report.nodeid}: {name}: {value}")
+
+
 @pytest.fixture(scope="session")
 def user() -> Connection:
     """The user tutorial, who is no administrator."""
