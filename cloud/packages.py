@@ -62,8 +62,8 @@ _SWITCH_PROGRAMS = (
 )
 
 
-def install(cloud: Cloud) -> None:
-    """Installs what is missing.
+def install_debian_packages(cloud: Cloud) -> None:
+    """Makes the cloud's folders, and installs what is missing of Debian's packages.
 
     Raises:
         CloudError: the cloud does not run on this machine, or an installation failed; the message says why.
@@ -82,12 +82,20 @@ def install(cloud: Cloud) -> None:
     for folder in cloud.etc, cloud.log, cloud.run, cloud.state:
         folder.chmod(0o711)  # passwords are in files of root's only, logs are nobody else's business
     (cloud.state / "release").write_text(cloud.release)
-    _install_debian_packages(cloud)
-    _install_openstack(cloud)
+    _install_missing(cloud)
+
+
+def install_openstack(cloud: Cloud) -> None:
+    """Installs what is missing of OpenStack, of Open vSwitch and OVN.
+
+    Raises:
+        CloudError: it failed; the message says why.
+    """
+    _fill_environment(cloud)
     _unpack_switch(cloud)
 
 
-def _install_debian_packages(cloud: Cloud) -> None:
+def _install_missing(cloud: Cloud) -> None:
     missing = [name for name, file in _DEBIAN.items() if not Path(file).exists()]
     if subprocess.run(["/usr/bin/python3", "-c", "import ensurepip"], capture_output=True, check=False).returncode:
         missing.append("python3-venv")
@@ -110,7 +118,7 @@ def _install_debian_packages(cloud: Cloud) -> None:
                 policy.unlink()
 
 
-def _install_openstack(cloud: Cloud) -> None:
+def _fill_environment(cloud: Cloud) -> None:
     """Fills the virtual environment. uv is pinned beside the rest, and needs seconds where pip needs minutes."""
     stamp = cloud.venv / "requirements.sha256"
     requirements = cloud.requirements

@@ -43,11 +43,12 @@ def up(cloud: Cloud, *, has_application: bool = False) -> None:
     Raises:
         CloudError: something cannot be had or does not start; what runs by then goes on.
     """
-    packages.install(cloud)
+    packages.install_debian_packages(cloud)
     with ThreadPoolExecutor(max_workers=1) as pool:
         images = {"debian": pool.submit(build_debian, cloud)}  # mostly waits for downloads and disks
         if has_application:
             images["oat"] = pool.submit(build_application, cloud)
+        packages.install_openstack(cloud)
         _bring_up(cloud)
         for name, image in images.items():
             upload(cloud, name, image.result())

@@ -28,6 +28,8 @@ cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 for role in service application; do
   chroot "$root" env OAT_PROVISION=install /vagrant/provision/$role.sh
 done
+# The renderer for this machine's processor, which a worker would compile first; on another processor it still does.
+chroot "$root" env XDG_CACHE_HOME=/var/cache /opt/oat/bin/python -c 'from oat.rendering import warm_up; warm_up()'
 chroot "$root" systemctl disable --quiet rabbitmq-server mariadb epmd.socket epmd.service 2>/dev/null || true
 rm -rf "$root"/etc/pip.conf "$root"/usr/sbin/policy-rc.d "$root"/var/cache/wheels "$root"/var/cache/apt/archives/*.deb
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/lib/rabbitmq/.erlang.cookie # each server makes a cookie of its own

@@ -157,6 +157,14 @@ class Application:
     def __init__(self, gallery: str, token: str) -> None:
         self.gallery, self.token = gallery, token
 
+    def answers(self) -> bool:
+        """Whether the gallery answers, and has its connections."""
+        try:
+            with urllib.request.urlopen(self.gallery + "readyz", timeout=5):
+                return True
+        except OSError:
+            return False
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The command `oat` of the gold image, outside any server."""
         environment = {"OAT_API_URL": self.gallery, "OAT_API_TOKEN": self.token, "PATH": "/usr/bin:/bin"}

@@ -32,6 +32,8 @@ def test_the_queue_brings_workers_and_takes_them_back(
     tiers: Stack, application: Application, renderings: Renderings
 ) -> None:
     tiers.update(TEMPLATES / "tiers.yaml", TEMPLATES / "autoscaling.env", **parameters(), worker_count=1)
+    until("the gallery", application.answers)  # the load balancer of the test before has gone
+    assert not tiers.servers("gallery")
     until("one worker", lambda: len(renderings.follow()) == 1 and tiers.settle())
     began, samples, marks = time.monotonic(), [], []
 

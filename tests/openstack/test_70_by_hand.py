@@ -14,6 +14,7 @@ def test_the_chapter_is_true_and_leaves_nothing(user: Connection) -> None:
     chapter = CHECKOUT / "docs/tutorial/cloud-2-a-server-by-hand.md"
     done = subprocess.run(
         [CHECKOUT / ".venv/bin/python", "-m", "tutorial.run", chapter],
+        cwd=CHECKOUT,  # here, this folder's helpers.py would be taken for the package helpers
         env=os.environ | {"PYTHONPATH": str(CHECKOUT / "tests")},
         capture_output=True,
         text=True,
