@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from openstack.connection import Connection
+from openstack.exceptions import NotFoundException
 
 import openstack
 
@@ -116,18 +118,17 @@ class Stack:
             raise StackError(stack.status_reason)
 
     def delete(self) -> None:
-        """Deletes it. Heat empties the container by an image a second, so that is done here."""
+        """Deletes it. Heat empties the container by an image a second, so that is done here, again and again."""
         self.user.delete_stack(self.name)
         until("the stack's end", self._is_gone, pause=1)
 
     def _is_gone(self) -> bool:
         if not self.get():
             return True
-        container = f"{self.name}-images"
-        if not self.servers() and container in [found.name for found in self.user.object_store.containers()]:
-            names = [f"{container}/{item.name}" for item in self.user.object_store.objects(container)]
-            plain = {"Content-Type": "text/plain"}
-            self.user.object_store.post("/?bulk-delete", data="\n".join(names), headers=plain)
+        container, plain = f"{self.name}-images", {"Content-Type": "text/plain"}
+        with contextlib.suppress(NotFoundException):  # Heat has deleted the container meanwhile
+            if names := [f"{container}/{item.name}" for item in self.user.object_store.objects(container)]:
+                self.user.object_store.post("/?bulk-delete", data="\n".join(names), headers=plain)
         return False
 
     def get(self) -> Any:

@@ -48,7 +48,7 @@ def test_the_queue_brings_workers_and_takes_them_back(
 
     sample()
     mark(f"{TASKS} tasks")
-    uuids = application.create(TASKS, *SLOW)
+    uuids = application.create(TASKS, *SLOW[:-1], "6000")  # the queue is not to be empty before the third worker
     until("two workers", lambda: sample().workers >= 2, pause=3)
     mark("2 workers")
     until("three workers", lambda: sample().workers == 3, pause=3)
