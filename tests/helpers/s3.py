@@ -92,7 +92,9 @@ class LesserS3:
                     answer = proxy.upstream.send(request)
                     status, headers, content = answer.status_code, answer.headers, answer.content
                 else:
-                    code = {403: "AccessDenied", 501: "NotImplemented"}[status]
+                    code = {400: "AuthorizationHeaderMalformed", 403: "AccessDenied", 501: "NotImplemented"}.get(
+                        status, "Refused"
+                    )
                     headers, content = {}, f"<Error><Code>{code}</Code></Error>".encode()
                 proxy.requests.append((self.command, self.path, status))
                 self.send_response(status)

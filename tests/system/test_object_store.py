@@ -116,6 +116,28 @@ def test_a_worker_needs_no_right_to_delete(lesser, tmp_path, how):
         system.audit(10)  # nothing is half deleted
 
 
+@pytest.mark.parametrize("status", [301, 400, 405, 411])
+def test_a_server_that_does_not_take_images_is_not_waited_for(lesser, tmp_path, status):
+    system, _ = lesser(tmp_path, lambda method, _path: status if method == "PUT" else None)
+    with system:
+        done = system.call("oat-worker")
+    assert done.returncode == 2
+    assert "AWS_REGION" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_that_is_busy_is_waited_for(lesser, tmp_path, status):
+    busy = [status]
+    system, _ = lesser(tmp_path, lambda method, _path: next(iter(busy), None) if method == "PUT" else None)
+    with system:
+        system.produce(3)
+        worker = system.start("oat-worker")
+        wait_until(lambda: "trying again" in worker.log.read_text(), "a log line")
+        busy.clear()
+        system.start("oat-tracker")
+        system.wait_for(3)
+
+
 def run_and_audit(system, count):
     worker, tracker = system.start("oat-worker"), system.start("oat-tracker")
     system.produce(5)

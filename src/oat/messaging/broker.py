@@ -18,12 +18,11 @@ import amqp
 from kombu.exceptions import KombuError
 
 from oat.addresses import parse_broker
-from oat.messaging import embedded
+from oat.messaging import connection, embedded
 from oat.messaging.confirms import Confirms
-from oat.messaging.connection import PERMANENT_ERRORS, READ_TIMEOUT, BrokerError, ConnectionLostError, connect
+from oat.messaging.connection import PERMANENT_ERRORS, READ_TIMEOUT, BrokerError, ConnectionLostError
 from oat.messaging.deliveries import Acknowledgements, Delivery, count_redeliveries
 from oat.messaging.progress import ProgressReports, progress_reports
-from oat.messaging.queues import declare, supports_quorum_queues
 from oat.messaging.self_pipe import SelfPipe
 from oat.process import exponential_backoff
 from oat.settings import Settings
@@ -232,13 +231,12 @@ class Broker:
     def _open(self) -> None:
         """Open a connection, declare the queues, and forget the deliveries and messages of the last connection."""
         self._received.clear()
-        self._connection = connect(self.address)
-        self._channel = self._connection.channel()
+        self._connection = connection.connect(self.address)
+        self._channel = connection.open_channel(self._connection, self.address, self._quorum)
         self._consumers = []
         self._confirms = Confirms()
         self._acknowledgements = Acknowledgements(self._channel)
         self.progress = progress_reports(self._connection, self.address.folder)
-        declare(self._channel, self._quorum and supports_quorum_queues(self._connection))
         if self._is_rabbitmq:
             self._channel.confirm_select()
             self._channel.events["basic_ack"].add(self._on_confirm)

@@ -1,14 +1,19 @@
 """The connection to the broker, RabbitMQ or the embedded one: how it is opened, and how it fails."""
 
+import contextlib
 import errno
 import os
 import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import amqp
 from kombu.connection import Connection
 
 from oat.addresses import BrokerAddress
 from oat.messaging import embedded, rabbitmq
+from oat.messaging.queues import declare, supports_quorum_queues
 from oat.settings import PermanentError
 
 CONNECT_TIMEOUT = 10.0
@@ -74,14 +79,35 @@ def connect(address: BrokerAddress) -> Connection:
     return connection
 
 
-def _connect_embedded(folder: str) -> Connection:
+def open_channel(connection: Connection, address: BrokerAddress, quorum: bool) -> Any:
+    """Return a channel of `connection` on which all queues are declared, as quorum queues if they are to be.
+
+    Raises:
+        FolderError: the embedded broker's folder cannot be used.
+        amqp.AMQPError: the broker refuses.
+    """
+    with contextlib.nullcontext() if address.folder is None else _folder_errors():
+        channel = connection.channel()
+        declare(channel, quorum and supports_quorum_queues(connection))
+    return channel
+
+
+@contextlib.contextmanager
+def _folder_errors() -> Iterator[None]:
+    """Raise `FolderError` for errors of the embedded broker's folder that another attempt would meet as well."""
     try:
+        yield
+    except OSError as error:
+        if error.errno in FOLDER_ERRORS:
+            name = f"{Path(os.fsdecode(error.filename)).name}: " if error.filename else ""
+            raise FolderError(f"{name}{error.strerror}; OAT_BROKER_URL says where messages are") from error
+        raise
+
+
+def _connect_embedded(folder: str) -> Connection:
+    with _folder_errors():
         connection = embedded.connection(folder)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "it cannot be written")
-    except OSError as error:
-        if error.errno in FOLDER_ERRORS:
-            raise FolderError(f"{error.strerror}; OAT_BROKER_URL says where messages are") from error
-        raise
     connection.connect()
     return connection

@@ -1,9 +1,12 @@
 """The engine: SQLAlchemy's options for each kind of database."""
 
+import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from oat import addresses
 from oat.addresses import SQLITE, DatabaseAddress, parse_database
@@ -26,6 +29,9 @@ LOCK_TIMEOUT = 20
 _POSTGRESQL_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "passfile")
 """Parameters that name a file, or a folder; `system` stands for the system's own certificates."""
 
+_FILE = "oat file"
+"""In the `info` of a connection to SQLite: the identity of the file that it has opened."""
+
 _BEGIN_POSTGRESQL = (
     "BEGIN ISOLATION LEVEL READ COMMITTED; "
     f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; "
@@ -47,7 +53,7 @@ def make_engine(url: str) -> sa.Engine:
     connect_args = address.merge(options.pop("connect_args"))
     engine = sa.create_engine(_sqlalchemy_url(address), connect_args=connect_args, **options)
     if address.driver == SQLITE:
-        _prepare_sqlite(engine)
+        _prepare_sqlite(engine, address.database or "")
     elif address.driver == addresses.POSTGRESQL:
         _prepare_postgresql(engine)
     _check_options(address, engine, connect_args)
@@ -114,15 +120,30 @@ def _check_options(address: DatabaseAddress, engine: sa.Engine, connect_args: di
         raise SettingsError(f"database URL {address.driver}://…: {problem}")
 
 
-def _prepare_sqlite(engine: sa.Engine) -> None:
+def _identity(file: str) -> tuple[int, int] | None:
+    """Return what tells a file from another one of the same name; None if there is none."""
+    try:
+        status = os.stat(file)  # noqa: PTH116 (for each transaction: `Path` takes longer than the call)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _prepare_sqlite(engine: sa.Engine, file: str) -> None:
     @sa.event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _record: Any) -> None:
+    def on_connect(connection: Any, record: Any) -> None:
+        record.info[_FILE] = _identity(file)
         connection.isolation_level = None  # keeps the driver from beginning transactions of its own
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk: power cuts
 
     @sa.event.listens_for(engine, "begin")
     def on_begin(connection: sa.Connection) -> None:
+        # Into a file that was deleted or replaced SQLite would write on, and nobody else would read it.
+        if connection.info[_FILE] != _identity(file):
+            error = sqlite3.OperationalError("its file was deleted or replaced; start again on the new one")
+            error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+            raise OperationalError(None, None, error)
         # A transaction that reads first and writes later would fail at the write instead of waiting for the lock.
         read_only = connection.get_execution_options().get("read_only")
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

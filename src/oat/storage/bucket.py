@@ -36,8 +36,17 @@ RETRY_TIMEOUT = timedelta(seconds=10)
 PROBE = ".oat-probe"
 """The object that a worker writes to see whether it may write: it has no byte, and always this name."""
 
-_NOT_IMPLEMENTED = "501 Not Implemented"
-"""In the message of an error: the server has not all of S3, and will not have it after a retry either."""
+_STATUS = re.compile(r"status code: ([0-9]{3})")
+"""In the message of an error."""
+
+_PASSING = frozenset({"408", "409", "412", "425", "429"})
+"""Statuses from 300 to 499 that are over after a while. The others, and 501, are there after a retry as well:
+another region, a right that the key has not, a request that the server does not know."""
+
+_NO_S3 = ("redirect without LOCATION", "Unable to extract metadata")
+"""In the message of an error that has no status: the bucket is in another region, or the server has not S3."""
+
+_SETTINGS = "AWS_ENDPOINT_URL, AWS_REGION and AWS_ACCESS_KEY_ID say which server, where, and who asks"
 
 _METADATA_SERVICE = "/latest/api/token"
 """The path at which a virtual machine's metadata service is asked for credentials, if there are no others."""
@@ -87,7 +96,7 @@ class Bucket:
         try:
             self.put(PROBE, b"")
         except (PermissionError, FileNotFoundError) as error:
-            raise SettingsError(str(error)) from None
+            raise SettingsError(f"{error}; {_SETTINGS}") from None
         with contextlib.suppress(OSError):
             self.delete(PROBE)
 
@@ -147,9 +156,16 @@ class Bucket:
                 raise PermissionError(
                     f"{self.url}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
                 ) from None
-            if _NOT_IMPLEMENTED in str(error):
+            if _is_refusal(str(error)):
                 raise PermissionError(f"{self.url}: {_summary(error)}") from None
             raise OSError(f"{self.url}: {_summary(error)}") from None
+
+
+def _is_refusal(text: str) -> bool:
+    status = _STATUS.search(text)
+    if status is None:
+        return any(part in text for part in _NO_S3)
+    return status[1] == "501" or (status[1][0] in "34" and status[1] not in _PASSING)
 
 
 def _summary(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """The broker in a folder: what its files hold, and who gets them."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 from oat.messaging import embedded
 from oat.messaging.broker import Broker
+from oat.messaging.connection import BrokerError
 from oat.messaging.folder_watch import FolderWatch
 from oat.messaging.queues import TASKS
 from oat.settings import Settings
@@ -112,6 +114,15 @@ def test_an_unreadable_file_does_not_stop_a_consumer(tmp_path):
     [file] = (tmp_path / TASKS).iterdir()
     file.with_name("0-broken-1.json").write_text("{")
     in_session(tmp_path, lambda broker: take(broker, 10, 1))
+
+
+@pytest.mark.parametrize("name", [TASKS, "dead-letters"])
+def test_a_file_in_the_place_of_a_queue_is_not_waited_for(tmp_path, name):
+    publish(tmp_path, 1)
+    shutil.rmtree(tmp_path / name)
+    (tmp_path / name).touch()
+    with pytest.raises(BrokerError, match=f"refuses: {name}: File exists; OAT_BROKER_URL"):
+        publish(tmp_path, 1)
 
 
 def test_messages_stay_in_their_order_when_the_clock_is_set_back(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """The tables of error codes, and SQLite's errors: how each is told apart by its code."""
 
+import random
+import shutil
 import sqlite3
 import threading
 
@@ -11,6 +13,8 @@ import sqlalchemy as sa
 import trustme
 from sqlalchemy.exc import DBAPIError
 
+from helpers.tasks import small_tasks
+from oat.records.database import Database
 from oat.records.engine import make_engine
 from oat.records.error_codes import MYSQL, POSTGRESQL, SQLITE, ErrorKind
 from oat.records.errors import error_kind
@@ -80,6 +84,23 @@ def test_a_sqlite_file_that_cannot_be_opened_is_refused(tmp_path, url):
     (tmp_path / "oat.db").mkdir()
     with pytest.raises(DatabaseError, match="refuses"):
         Transactions(url, threading.Event())._read(lambda _: None)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_sqlite_file_that_is_deleted_or_replaced_is_not_written_any_more(tmp_path, url, copied):
+    database = Database(url, threading.Event())
+    database.prepare()
+    database.record(small_tasks(2, random.Random()))
+    if copied:
+        shutil.copy(tmp_path / "oat.db", tmp_path / "copy.db")
+        (tmp_path / "copy.db").replace(tmp_path / "oat.db")
+    else:
+        (tmp_path / "oat.db").unlink()
+    for work in (lambda: database.record(small_tasks(1, random.Random())), database.count):
+        with pytest.raises(DatabaseError, match="refuses: its file was deleted or replaced"):
+            work()
+    database.close()
+    assert (tmp_path / "oat.db").exists() == copied
 
 
 @pytest.mark.parametrize(
