@@ -93,16 +93,27 @@ def install_interrupted(folder):
     program_gone(folder)
 
 
-LONG = (program_gone, checkout_moved, install_interrupted)
+def file_gone(folder):
+    """Of a library that the commands load later than at their start."""
+    (site_packages(folder) / "pip/_vendor/certifi/cacert.pem").unlink()
+
+
+def file_emptied(folder):
+    """As a power cut may have left it."""
+    (site_packages(folder) / "pip/_vendor/certifi/cacert.pem").write_text("")
+
+
+LONG = (program_gone, checkout_moved, install_interrupted, file_emptied)
 """Each makes a virtual environment: two of them do for every run."""
 
 
 @pytest.mark.parametrize(
-    "harm", [python_gone, python_upgraded, *(pytest.param(harm, marks=pytest.mark.long) for harm in LONG)]
+    "harm",
+    [python_gone, python_upgraded, file_gone, *(pytest.param(harm, marks=pytest.mark.long) for harm in LONG)],
 )
 def test_a_broken_venv_is_mended(installed, harm):
     harm(installed.folder)
-    assert not installed.works() or harm is install_interrupted
+    assert not installed.works() or harm in (install_interrupted, file_gone, file_emptied)
     done = installed.set_up()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Setting up .venv" in done.stdout

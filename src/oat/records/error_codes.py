@@ -53,6 +53,7 @@ POSTGRESQL: dict[str, tuple[str, ErrorKind]] = {
     "40003": ("StatementCompletionUnknown", _T),
     "40P01": ("DeadlockDetected", _T),
     "42501": ("InsufficientPrivilege", _P),
+    "42703": ("UndefinedColumn", _P),  # as a table that was dropped in use
     "42P01": ("UndefinedTable", _P),  # dropped in use; the next start makes the tables
     "53100": ("DiskFull", _T),
     "53200": ("OutOfMemory", _T),
@@ -104,6 +105,7 @@ MYSQL: Codes = {
     1047: ("UNKNOWN_COM_ERROR", _T),  # a node of a Galera cluster that is not synchronized
     1049: ("BAD_DB_ERROR", _P),
     1053: ("SERVER_SHUTDOWN", _T),
+    1054: ("BAD_FIELD_ERROR", _P),  # a column that was dropped in use
     1077: ("NORMAL_SHUTDOWN", _T),
     1078: ("GOT_SIGNAL", _T),
     1079: ("SHUTDOWN_COMPLETE", _T),

@@ -31,6 +31,10 @@ _CHECKSUM_SIZE = hashlib.sha256().digest_size
 """Bytes at the beginning of a cached file: the SHA-256 of the rest."""
 
 
+_NUMBA_VARIABLES = frozenset({"NUMBA_CPU_FEATURES", "NUMBA_CPU_NAME"})
+"""Variables of numba that are observed: they name another machine to compile for."""
+
+
 @cache
 def cpu_features() -> frozenset[str]:
     """Return the CPU features to compile for, by LLVM's names, as "avx2" or "neon".
@@ -64,6 +68,7 @@ def load(
     code = _read(file) if file else None
     if code is None:
         _log_compiling()
+        _forget_numba_variables()
         code = _compile(*llvm_code())
         try:
             if file is None:
@@ -72,6 +77,12 @@ def load(
         except OSError as error:
             log.warning("the compiled renderer can't be kept: %s", error)
     return _callable(_link(code), arguments)
+
+
+def _forget_numba_variables() -> None:
+    """Remove variables that tell numba how to compile, or not to: the code depends on the machine alone."""
+    for name in [name for name in os.environ if name.startswith("NUMBA_") and name not in _NUMBA_VARIABLES]:
+        del os.environ[name]
 
 
 @cache

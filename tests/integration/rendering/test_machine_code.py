@@ -57,6 +57,15 @@ def test_numba_is_not_needed_once_compiled() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize("variable", ["NUMBA_DISABLE_JIT=1", "NUMBA_NUM_THREADS=many", "NUMBA_OPT=max"])
+def test_variables_of_numba_change_nothing(tmp_path: Path, variable: str) -> None:
+    name, _, value = variable.partition("=")
+    environment = os.environ | {name: value, "XDG_CACHE_HOME": str(tmp_path)}
+    python = [sys.executable, "-c", "from oat.rendering import warm_up; warm_up()"]
+    done = subprocess.run(python, env=environment, check=True, capture_output=True)
+    assert done.stderr == b""
+
+
 @pytest.mark.parametrize("instructions", INSTRUCTION_SETS)
 def test_instruction_sets_of_other_machines(instructions: str) -> None:
     """The same pixels from the instructions of older machines, as far as this one has them."""
