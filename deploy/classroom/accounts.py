@@ -17,6 +17,7 @@ import re
 import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -163,12 +164,13 @@ def in_database(url: sa.URL, learners: Sequence[Learner], remove: bool) -> None:
 
 
 def rabbitmqctl(program: str) -> Callable[..., str]:
-    """Return a function that runs `program` with the given arguments and input, and returns its output."""
+    """Return a function that runs `program` with the given arguments, and returns its output."""
 
-    def run(*arguments: str, given: str = "") -> str:
+    def run(*arguments: str) -> str:
         done = subprocess.run(  # noqa: S603 (names of learners are checked)
-            [program, "--quiet", *arguments], input=given, capture_output=True, text=True, check=False
-        )
+            [program, "--quiet", *arguments],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip
         if done.returncode:
             raise CommandError(f"rabbitmqctl {arguments[0]}: {(done.stderr or done.stdout).strip()}")
         return done.stdout
@@ -186,7 +188,13 @@ def create(options: argparse.Namespace, database: sa.URL, control: Callable[...,
     for learner in learners:
         write(options.folder, learner, options.host, database)
     in_database(database, learners, remove=False)
-    control("import_definitions", "--format", "json", given=definitions(learners))
+    # From a file: with Erlang 27, rabbitmqctl waits for ever for the end of its standard input. It runs as the
+    # user rabbitmq, and has to read it; there are but salted hashes of random secrets in it.
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(definitions(learners))
+        file.flush()
+        os.fchmod(file.fileno(), 0o644)
+        control("import_definitions", "--format", "json", file.name)
     print(
         f"{len(learners)} learners, {len(set(names) - known.keys())} of them new: {options.folder}/{PREFIX}NN.env"
     )

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from helpers.missing import require
-from helpers.power import ForgetfulDisk
+from helpers.power import ForgetfulDisk, leave_out_without_fuse
 from helpers.servers import MariaDB, MissingError, RabbitMQ
 from helpers.system import System
 
@@ -56,6 +56,7 @@ def killable(tmp_path, settings):
 @pytest.fixture
 def disk(tmp_path):
     """A disk under the data folder of the services that forgets at a power cut what was not synced."""
+    leave_out_without_fuse()
     disk = ForgetfulDisk(tmp_path / "disk", tmp_path / "data")
     try:
         disk.plug_in()

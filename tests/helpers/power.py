@@ -9,10 +9,18 @@ from pathlib import Path
 
 from helpers import HELPERS
 from helpers.guard import guard_command, guard_process, release_process
+from helpers.missing import leave_out
 from helpers.servers import MissingError
 from helpers.waiting import wait_until
 
+FUSE = Path("/dev/fuse")
 UNMOUNT = ["umount", "-l"] if os.getuid() == 0 else ["fusermount3", "-u", "-z"]
+
+
+def leave_out_without_fuse():
+    """Leave out this test where the user may not open the device of FUSE, as in some containers."""
+    if FUSE.exists() and not os.access(FUSE, os.R_OK | os.W_OK):
+        leave_out(f"a disk that forgets needs FUSE, and this user may not open {FUSE}")
 
 
 class ForgetfulDisk:

@@ -49,8 +49,8 @@ class Processes:
         self.engine.dispose()
 
     def start(self, command, *arguments):
-        """Start a service in the background; its log is in `logs(process)`."""
-        log = self.folder / f"{command}-{uuid4().hex[:4]}.log"
+        """Start a service in the background; its log is in `process.log`."""
+        log = self.folder / f"{Path(command).name}-{uuid4().hex[:4]}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [*self.prefix, BIN / command, *map(str, arguments)],

@@ -38,7 +38,8 @@ def test_everything_from_create_to_delete(tmp_path, how):
         if how == "api":
             system.environment["OAT_API_URL"] = system.gallery()
         created = json.loads(call(system, "create", "--count", 3, *SMALL, "--cx", -0.8, "--cy", 0.156, "--json"))
-        assert [fractal["status"] for fractal in created] == ["waiting"] * 3
+        assert len(created) == 3
+        assert {fractal["status"] for fractal in created} <= {"waiting", "done"}  # who is quicker, nobody knows
         system.wait_for(3)
         listed = json.loads(call(system, "list", "--status", "done", "--json"))
         assert {fractal["uuid"] for fractal in listed} == {fractal["uuid"] for fractal in created}

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from helpers.missing import require
+from helpers.power import leave_out_without_fuse
 from helpers.waiting import TIMEOUT, free_port, wait_until
 
 TESTS = next(
@@ -70,6 +71,7 @@ with temporary_folder() as folder:
 
 
 def test_a_folder_and_the_disk_mounted_in_it_end_with_who_made_them(tmp_path):
+    leave_out_without_fuse()
     command = [sys.executable, "-c", PLUGGING, TESTS]
     with (tmp_path / "log").open("w+") as log:
         parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)

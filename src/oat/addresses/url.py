@@ -58,11 +58,15 @@ def parse_server_url(url: str, form: str) -> ServerUrl:
     Raises:
         SettingsError: it is malformed, or more likely has a password with signs that must be encoded.
     """
-    _, *behind = re.split(r"(?=[/?#])", url.partition("://")[2], maxsplit=1)
+    netloc, *behind = re.split(r"(?=[/?#])", url.partition("://")[2], maxsplit=1)
     if any(sign.isspace() or not sign.isprintable() for sign in url):
         raise SettingsError(f"expected {form}, without spaces and control characters")
     if any("@" in part or "#" in part for part in behind):
         raise SettingsError(f"expected {form}; {ENCODE}")
+    address = netloc.rpartition("@")[2]
+    # Brackets are around IPv6; what stands beside them `urlsplit` drops, or refuses from Python 3.13 on.
+    if "[" in address and not re.fullmatch(r"\[[^][]*:[^][]*\](:[0-9]*)?", address, re.ASCII):
+        raise SettingsError(f"expected {form}, with a name or an address of a host")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -72,9 +76,6 @@ def parse_server_url(url: str, form: str) -> ServerUrl:
         raise SettingsError(f"expected {form}, with a port from 1 to 65535")
     host = _decoded(parts.hostname)
     is_socket = (host or "").startswith("/") and parts.scheme.startswith("postgresql")  # the folder it is in
-    has_brackets = "[" in parts.netloc  # around IPv6; what stands beside them `urlsplit` would drop
-    if has_brackets and not re.search(r"(^|@)\[[^][]*:[^][]*\](:[0-9]*)?$", parts.netloc, re.ASCII):
-        raise SettingsError(f"expected {form}, with a name or an address of a host")
     if host and not is_socket and not _is_host(host):
         raise SettingsError(f"expected {form}, with a name or an address of a host")
     parameters = _parameters(parts.query)

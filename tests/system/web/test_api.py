@@ -15,7 +15,7 @@ def test_a_created_fractal_is_rendered_and_can_be_downloaded(running, api):
     answer = api.post("/v1/fractals", json=SMALL | {"cx": -0.8, "cy": 0.156})
     [fractal] = answer.json()["fractals"]
     assert answer.headers["location"] == f"/v1/fractals/{fractal['uuid']}"
-    assert fractal["status"] == "waiting"
+    assert fractal["status"] in {"waiting", "done"}  # who is quicker, nobody knows
     assert (fractal["width"], fractal["cx"]) == (24, -0.8)
     done = finished(api, fractal["uuid"])
     assert done["status"] == "done"
@@ -71,7 +71,7 @@ def test_delete_and_retry(running, api):
     finished(api, uuid)
     problem(api.post(f"/v1/fractals/{uuid}/retry"), 409)
     mark_failed(running, uuid)
-    assert api.post(f"/v1/fractals/{uuid}/retry").json()["status"] == "waiting"
+    assert api.post(f"/v1/fractals/{uuid}/retry").json()["status"] in {"waiting", "done"}
     assert finished(api, uuid)["status"] == "done"
     api.get(f"/v1/fractals/{uuid}/thumbnail")
     assert api.delete(f"/v1/fractals/{uuid}").status_code == 204
