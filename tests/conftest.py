@@ -14,9 +14,10 @@ from helpers.browser import CHROMIUM, launched
 from helpers.clocks import library
 from helpers.guard import temporary_folder
 from helpers.missing import require
+from helpers.pgbouncer import PgBouncer
 from helpers.proxy import Proxy
 from helpers.s3 import Moto
-from helpers.servers import STARTED, MariaDB, MissingError, PgBouncer, PostgreSQL, RabbitMQ, SeaweedFS
+from helpers.servers import STARTED, MariaDB, MissingError, PostgreSQL, RabbitMQ, SeaweedFS
 from helpers.system import System
 from oat.records.database import Database
 

@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from helpers.missing import leave_out
-from helpers.servers import MissingError, PgBouncer, PostgreSQL
+from helpers.pgbouncer import PgBouncer
+from helpers.servers import MissingError, PostgreSQL
 from helpers.waiting import free_port, wait_until
 from oat.records.database import Database
 from oat.records.startup_errors import startup_sqlstate
