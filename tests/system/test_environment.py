@@ -162,3 +162,33 @@ def test_what_is_printed_survives_a_width(tmp_path, width):
         done = shell(system, f"export {width}; oat --help && oat run --tasks 1")
         assert done.returncode == 0, done.stderr
         assert all(word in done.stdout.decode() for word in ("create", "dead-letters", "database", "all on one"))
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "ALL_PROXY=socks5://127.0.0.1:1",
+        "NO_PROXY=[::1",
+        "HTTP_PROXY=http://u:s3cr3t@[::1",
+        "SSLKEYLOGFILE=/no/where",
+    ],
+)
+def test_variables_of_the_system_that_a_client_cannot_use(tmp_path, variable):
+    with System(tmp_path) as system:
+        line = one_line(shell(system, f"{variable} oat list --api-url https://127.0.0.1:1"), 2)
+    assert variable.partition("=")[0] in line
+    assert "s3cr3t" not in line
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["OAT_TRUSTED_PROXIES", "OAT_READ_RATE", "OAT_QUEUE_TYPE", "OAT_MAX_SIDE", "OAT_ROOT_PATH", "AWS_ENDPOINT"],
+)
+@pytest.mark.parametrize("value", ["http://u:s3cr3t@h", "u:s3cr3t@h"])
+def test_a_url_in_the_wrong_variable_is_not_repeated(tmp_path, variable, value):
+    with System(tmp_path) as system:
+        system.environment |= {"OAT_TARGET": "s3://bucket", variable: value}
+        done = shell(system, "oat web --port 0")
+    assert done.returncode == 2
+    assert variable in done.stderr.decode()
+    assert b"s3cr3t" not in done.stderr

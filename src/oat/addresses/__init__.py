@@ -8,7 +8,7 @@ from oat.addresses.broker import BrokerAddress, parse_broker
 from oat.addresses.database import MYSQL, POSTGRESQL, SQLITE, DatabaseAddress, parse_database
 from oat.addresses.http import ApiAddress, check_endpoint, parse_api_url
 from oat.addresses.paths import cache_folder, data_folder, expand, folder_url, sqlite_url, unset_empty
-from oat.addresses.secrets import redact
+from oat.addresses.secrets import redact, redact_urls
 from oat.addresses.target import BucketAddress, parse_target
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "parse_database",
     "parse_target",
     "redact",
+    "redact_urls",
     "sqlite_url",
     "unset_empty",
 ]

@@ -9,7 +9,11 @@ MIN_LENGTH = 4
 
 VARIABLES = ("OAT_API_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 
-_USERINFO = re.compile(r"(?<=://)[^\s/]*@")
+_USERINFO = re.compile(
+    r"(?<=://)(?![^\s/:@]*:\*\*\*@)[^\s/]*@|(?<![^\s'\"=,])[^\s/@:'\"=,]+:(?!\*\*\*@)[^\s/@'\"]+@"
+)
+"""What stands in front of a host, with a scheme or without, unless it has asterisks already."""
+
 _PARAMETER = re.compile(r"((?:pass\w*|sslpassword|token|secret)=)[^\s&'\"]+", re.IGNORECASE)
 
 _secrets: set[str] = set()
@@ -27,4 +31,9 @@ def redact(text: str) -> str:
     for secret in sorted(known, key=len, reverse=True):
         if len(secret) >= MIN_LENGTH:
             text = text.replace(secret, "***")
+    return redact_urls(text)
+
+
+def redact_urls(text: str) -> str:
+    """Return `text`, which may repeat what was given, with asterisks for what URLs have in front of a host."""
     return _PARAMETER.sub(r"\1***", _USERINFO.sub("***@", text))

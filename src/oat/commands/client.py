@@ -124,9 +124,11 @@ def _http_client(api: ApiAddress, settings: Settings) -> httpx.AsyncClient:
     try:
         return httpx.AsyncClient(base_url=api.url, headers=headers, auth=api.basic, timeout=TIMEOUT)
     except OSError as error:
-        raise SettingsError(f"SSL_CERT_FILE, SSL_CERT_DIR: {error.strerror}") from None
-    except ValueError:
-        raise SettingsError("HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: expected http://host:port") from None
+        raise SettingsError(f"SSL_CERT_FILE, SSL_CERT_DIR, SSLKEYLOGFILE: {error.strerror}") from None
+    except (ValueError, ImportError, httpx.InvalidURL):  # also for SOCKS, for which it wants another library
+        raise SettingsError(
+            "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY: expected http://host:port; NO_PROXY: names, separated by commas"
+        ) from None
 
 
 class Client:

@@ -15,7 +15,7 @@ from pathlib import Path
 import typer
 from typer.exceptions import TyperException
 
-from oat.addresses import redact
+from oat.addresses import redact, redact_urls
 from oat.errors import is_out_of_memory
 from oat.process import print_error
 from oat.settings import PermanentError, SettingsError
@@ -71,7 +71,7 @@ def report(error: BaseException, debug: bool) -> int:
     message, status = explain(error)
     if message:
         program = Path(sys.argv[0]).name.replace("__main__.py", "oat")
-        print_error(f"{program}: {_one_line(message)}")
+        print_error(f"{program}: {redact_urls(_one_line(message))}")
     return status
 
 

@@ -64,7 +64,7 @@ class Bucket:
         self.url = address.name
         unset_empty("AWS_")
         # Checked here because obstore panics, instead of raising an error, if the address has no host.
-        for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"):
             if endpoint := os.environ.get(variable):
                 check_endpoint(variable, endpoint)
         self._objects = self._connect(address.bucket, address.prefix, max_size)

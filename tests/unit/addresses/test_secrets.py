@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from oat.addresses import check_endpoint, parse_api_url, parse_broker, parse_database, parse_target
+from oat.addresses import check_endpoint, parse_api_url, parse_broker, parse_database, parse_target, redact_urls
 from oat.settings import Settings, SettingsError, load_settings
 
 MARK = "s3cr3tpw"
@@ -135,6 +135,20 @@ def test_what_cannot_be_used_is_named(call, url, complaint):
         call(url)
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given", [f"http://u:{MARK}@h", f"x/?password={MARK}", f"is u:{MARK}@h", f"x='u:{MARK}@h'"]
+)
+def test_what_a_message_repeats_is_shown_without_the_password(given):
+    assert MARK not in redact_urls(given)
+
+
+@pytest.mark.parametrize(
+    "name", ["amqp://guest:***@h:5672//", "postgresql+psycopg://***@h/n", "/a:b@c/x", "at 10:20: a@b"]
+)
+def test_what_has_no_password_is_shown_as_it_is(name):
+    assert redact_urls(f"the broker {name} refuses") == f"the broker {name} refuses"
 
 
 def test_options_of_a_url_win_over_ours():
