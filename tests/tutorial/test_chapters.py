@@ -8,8 +8,8 @@ from helpers.missing import leave_out
 from tutorial.machine import ROOT, run_chapter, why_not
 
 CHAPTERS = sorted((ROOT / "docs" / "tutorial").glob("[0-9]*.md"))
-LONG = {"3", "4", "5", "7", "8", "9"}
-"""Chapters for `make test-tutorial`: servers, machines and clusters, which need minutes; 8 and 9 need root."""
+LONG = {"8", "9"}
+"""Chapters for `make test-tutorial`: machines and clusters, which need minutes and root."""
 
 
 @pytest.mark.parametrize(
