@@ -12,7 +12,7 @@ cloud-status: ## tell what runs of the cloud
 cloud-down: ## end the cloud, and take back its bridges, namespaces, addresses and mounts
 	@/usr/bin/python3 -m cloud down
 
-test-openstack: .venv/develop ## run oat on the private cloud, and test it there (Debian 12 or 13, root; half an hour)
+test-openstack: .venv/develop ## run oat on the private cloud, and test it there (Debian 12 or 13, root; 25 minutes)
 	@tests/openstack/run
 
 cloud-tutorial: .venv/develop ## run the chapters of the tutorial in the cloud, from `make cloud` on, and compare (root; half an hour)
