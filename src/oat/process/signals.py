@@ -62,6 +62,9 @@ def _receive_signals(
     """Read the numbers of the signals, a byte each, from the wakeup file descriptor."""
     number = reader.recv(1)[0]
     log.info("stopping on %s; once more ends it at once", signal.Signals(number).name)
-    threading.Thread(target=shut_down, args=(stop, is_busy, exit_code), name="shutdown", daemon=True).start()
+    try:
+        threading.Thread(target=shut_down, args=(stop, is_busy, exit_code), name="shutdown", daemon=True).start()
+    except RuntimeError:  # no thread can be started
+        os._exit(exit_code)
     reader.recv(1)
     os._exit(128 + number)  # as a shell reports a process that was killed by this signal
