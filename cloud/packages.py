@@ -20,6 +20,9 @@ from cloud.service import run
 from cloud.services import libvirt
 from cloud.settings import Cloud
 
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+"""The authorities that this machine trusts."""
+
 # Debian's packages, each with a file of it, by which we see that it is there.
 _DEBIAN = {
     "debootstrap": "/usr/sbin/debootstrap",  # makes the servers' image
@@ -38,6 +41,7 @@ _DEBIAN = {
     "qemu-utils": "/usr/bin/qemu-img",  # turns images into qcow2
     "rabbitmq-server": "/usr/lib/rabbitmq/bin/rabbitmq-server",
 }
+_LIBVIRT_DRIVERS = ("nodedev", "secret")  # from Debian 13 on each is a package; before, they are in libvirt-daemon
 _UNITS = (
     "haproxy",
     "memcached",
@@ -97,6 +101,11 @@ def install_openstack(cloud: Cloud) -> None:
 
 def _install_missing(cloud: Cloud) -> None:
     missing = [name for name, file in _DEBIAN.items() if not Path(file).exists()]
+    if debian_release() != "bookworm":
+        drivers = {path.stem for path in Path("/usr/lib").glob("*/libvirt/connection-driver/*.so")}
+        missing += [
+            f"libvirt-daemon-driver-{name}" for name in _LIBVIRT_DRIVERS if f"libvirt_driver_{name}" not in drivers
+        ]
     if subprocess.run(["/usr/bin/python3", "-c", "import ensurepip"], capture_output=True, check=False).returncode:
         missing.append("python3-venv")
     if not missing:
@@ -203,4 +212,8 @@ def debian_mirror() -> str:
 
 
 def _run(cloud: Cloud, command: list[str]) -> None:
-    run(cloud, command, "install", inherit=True, DEBIAN_FRONTEND="noninteractive")
+    variables = {"DEBIAN_FRONTEND": "noninteractive"}
+    if CERTIFICATES.exists():
+        # uv has certificates of its own, and a proxy or a mirror may have one that only this machine knows.
+        variables["SSL_CERT_FILE"] = os.environ.get("SSL_CERT_FILE") or str(CERTIFICATES)
+    run(cloud, command, "install", inherit=True, **variables)

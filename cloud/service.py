@@ -116,7 +116,7 @@ def python(cloud: Cloud, module: str, *arguments: str) -> None:
 
 
 def succeeds(cloud: Cloud, *command: str) -> bool:
-    """Whether a command ends with 0."""
+    """Whether a command is there, and ends with 0."""
     try:
         done = subprocess.run(
             command,
@@ -127,6 +127,6 @@ def succeeds(cloud: Cloud, *command: str) -> bool:
             timeout=20,
             check=False,
         )
-    except subprocess.TimeoutExpired:
+    except (subprocess.TimeoutExpired, FileNotFoundError):
         return False
     return done.returncode == 0

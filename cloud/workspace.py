@@ -97,7 +97,7 @@ def restore_mounts(cloud: Cloud) -> None:
     note = cloud.run / "mounts.json"
     if note.exists():
         before = json.loads(note.read_text())
-        if not before["netns"] and not any(Path(_NETNS).iterdir()):
+        if not before["netns"] and not list(Path(_NETNS).glob("*")):
             succeeds(cloud, "umount", _NETNS)
         if before["cgroup2"]:
             path, options = before["cgroup2"]
