@@ -84,7 +84,7 @@ def uri(cloud: Cloud) -> str:
 def in_mount_namespace(cloud: Cloud, command: list[str]) -> list[str]:
     """The command that runs a command where libvirtd runs; by libvirtd's own process id, when it is started."""
     record = cloud.run / "processes" / "libvirtd.json"
-    script = f"""pid=$(sed -n 's/ *"pid": \\([0-9]*\\),/\\1/p' {record}); exec nsenter -t "$pid" -m "$@\""""
+    script = f"""pid=$(sed -n 's/ *"pid": \\([0-9]*\\),/\\1/p' {record}); exec nsenter -t "$pid" -m -r -w "$@\""""
     return ["sh", "-c", script, "-", *command]
 
 
