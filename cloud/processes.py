@@ -156,7 +156,9 @@ class Supervisor:
             wait_for(process.name, process.ready, process.patience, lambda: self.alive(process.name))
         except CloudError as error:
             log = self._cloud.log / f"{process.name}.log"
-            raise CloudError(f"{error}; the end of {log}:\n{tail(log)}") from None
+            child = self._children.get(process.name)
+            status = f" with status {child.returncode}" if child and child.poll() is not None else ""
+            raise CloudError(f"{error}{status}; the end of {log}:\n{tail(log)}") from None
 
     def stop(self, processes: Iterable[Process | Record]) -> None:
         """Ends these processes and what they have started, all at once."""

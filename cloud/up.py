@@ -109,7 +109,15 @@ def _launch(supervisor: Supervisor, processes: list[Process]) -> dict[Process, b
 
 def _wait(supervisor: Supervisor, launched: dict[Process, bool]) -> None:
     for process in launched:
-        supervisor.wait(process)
+        try:
+            supervisor.wait(process)
+        except CloudError as error:
+            if supervisor.alive(process.name):
+                raise
+            # Once more, as systemd would: ovn-controller may end without a word in its first second.
+            say(f"{str(error).partition(';')[0]}; it is started once more")
+            supervisor.start(process)
+            supervisor.wait(process)
     if new := [process.name for process, is_new in launched.items() if is_new]:
         say(f"{', '.join(new)}: up")
 
