@@ -4,8 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
@@ -17,9 +16,8 @@ MEMORY_FOLDER, MIN_FREE = Path("/dev/shm"), 8 * 2**30
 """A folder in memory, on Linux, and the bytes that have to be free there: twice what is written."""
 
 
-@contextmanager
-def benchmark_folder() -> Iterator[Path]:
-    """Yield a new folder for all files, which ends with the block, or with this process, however that ends.
+def benchmark_folder() -> AbstractContextManager[Path]:
+    """Return the context manager of a new folder for all files, which ends with the block or with this process.
 
     It is in memory if enough is free there and `TMPDIR` is not set, else where temporary folders usually are.
 
@@ -32,5 +30,4 @@ def benchmark_folder() -> Iterator[Path]:
         and shutil.disk_usage(MEMORY_FOLDER).free > MIN_FREE
     )
     parent = MEMORY_FOLDER if enough and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
-    with temporary_folder(parent) as folder:
-        yield folder
+    return temporary_folder(parent)

@@ -41,7 +41,6 @@ _DEBIAN = {
     "qemu-utils": "/usr/bin/qemu-img",  # turns images into qcow2
     "rabbitmq-server": "/usr/lib/rabbitmq/bin/rabbitmq-server",
 }
-_LIBVIRT_DRIVERS = ("nodedev", "secret")  # from Debian 13 on each is a package; before, they are in libvirt-daemon
 _UNITS = (
     "haproxy",
     "memcached",
@@ -104,7 +103,9 @@ def _install_missing(cloud: Cloud) -> None:
     if debian_release() != "bookworm":
         drivers = {path.stem for path in Path("/usr/lib").glob("*/libvirt/connection-driver/*.so")}
         missing += [
-            f"libvirt-daemon-driver-{name}" for name in _LIBVIRT_DRIVERS if f"libvirt_driver_{name}" not in drivers
+            f"libvirt-daemon-driver-{name}"
+            for name in libvirt.DRIVERS_BESIDE_LXC
+            if f"libvirt_driver_{name}" not in drivers
         ]
     if subprocess.run(["/usr/bin/python3", "-c", "import ensurepip"], capture_output=True, check=False).returncode:
         missing.append("python3-venv")

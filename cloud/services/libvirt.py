@@ -18,7 +18,8 @@ from cloud.settings import Cloud
 
 DATABASES: tuple[str, ...] = ()
 _FOLDERS = {"/etc/libvirt": "etc", "/run/libvirt": "run", "/var/lib/libvirt": "lib", "/var/cache/libvirt": "cache"}
-_DRIVERS = ("lxc", "nodedev", "secret")
+DRIVERS_BESIDE_LXC = ("nodedev", "secret")
+"""From Debian 13 on each is in a package of its own; before, they are in libvirt-daemon."""
 
 
 def configure(cloud: Cloud) -> None:
@@ -39,7 +40,7 @@ log_outputs = "2:stderr"
     (cloud.state / "libvirt/etc/lxc.conf").write_text('security_driver = "none"\n')
     drivers = cloud.state / "libvirt/drivers"
     drivers.mkdir(exist_ok=True)
-    for driver in _DRIVERS:
+    for driver in "lxc", *DRIVERS_BESIDE_LXC:
         source = _driver_folder() / f"libvirt_driver_{driver}.so"
         if not (drivers / source.name).exists() or not filecmp.cmp(source, drivers / source.name):
             shutil.copy2(source, drivers / "new")  # a libvirtd that runs has the old file mapped
