@@ -1,5 +1,14 @@
 """Errors that a person mends: each message is one line that says what would."""
 
+import errno
+
+LIMIT_REMEDIES = {
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the system's limit of open files (fs.file-max)",
+    errno.EFBIG: "raise the limit of the size of files (ulimit -f)",
+}
+"""What helps where the system's limit of open files, or of their size, is reached."""
+
 
 class PermanentError(Exception):
     """An error that a retry would not fix; its message is one line that says what would."""

@@ -1,20 +1,19 @@
 """The entry points of the programs: they handle signals before they load the rest, which takes a second."""
 
 import contextlib
-import errno
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from oat.errors import is_out_of_memory
+from oat.errors import LIMIT_REMEDIES, is_out_of_memory
 
 SERVICES = frozenset({"producer", "worker", "tracker", "web"})
 """Commands that run until they are stopped, and end with 0 then."""
 
 INTERRUPTED, TERMINATED = 130, 143
-"""The statuses of a program that SIGINT or SIGTERM ended before its work was done, as shells have them."""
+"""The statuses of a program that a signal ended before its work was done, as shells have them."""
 
 
 def main() -> NoReturn:
@@ -29,6 +28,7 @@ def main() -> NoReturn:
         if command != "run":  # from here on there is work to be interrupted
             _handle(signal.SIGINT, signal.default_int_handler)
             _handle(signal.SIGTERM, signal.SIG_DFL)
+            _handle(signal.SIGHUP, signal.SIG_DFL)
         cli.main()
 
 
@@ -67,20 +67,21 @@ def _loading() -> Iterator[None]:
     except (ImportError, MemoryError, OSError, SystemError) as error:
         if "--debug" in sys.argv:
             raise
-        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            sys.exit("oat: too many open files: raise their limit (ulimit -n)")
+        if isinstance(error, OSError) and error.errno in LIMIT_REMEDIES:
+            sys.exit(f"oat: {error.strerror}; {LIMIT_REMEDIES[error.errno]}")
         if is_out_of_memory(error):
             sys.exit("oat: out of memory: free some memory, or raise its limit (ulimit -v)")
         sys.exit(f"oat: the installation is not complete ({error}): install the requirements again")
 
 
 def _end_on_signals(interrupted: int, terminated: int) -> None:
-    """End the process on SIGINT and SIGTERM with these statuses: nothing has begun yet that could be lost.
+    """End the process on SIGINT, or SIGTERM and SIGHUP, with these statuses: nothing has begun that could be lost.
 
     Services, and `oat run`, install handlers of their own later (`process.signals`).
     """
     _handle(signal.SIGINT, lambda *_: os._exit(interrupted))
     _handle(signal.SIGTERM, lambda *_: os._exit(terminated))
+    _handle(signal.SIGHUP, lambda *_: os._exit(terminated))
 
 
 def _handle(number: signal.Signals, handler: Any) -> None:

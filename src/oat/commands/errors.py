@@ -16,7 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from oat.addresses import redact, redact_urls
-from oat.errors import is_out_of_memory
+from oat.errors import LIMIT_REMEDIES, is_out_of_memory
 from oat.process import print_error
 from oat.settings import PermanentError, SettingsError
 
@@ -34,6 +34,7 @@ _WHERE = "XDG_DATA_HOME, OAT_TARGET, OAT_BROKER_URL, OAT_DATABASE_URL and OAT_LO
 _NOT_ALLOWED = f"give this user the right, or choose another place: {_WHERE}"
 
 REMEDIES = {
+    **LIMIT_REMEDIES,
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space, or have the quota raised",
     errno.EROFS: f"mount it writable, or choose another place: {_WHERE}",
@@ -45,9 +46,6 @@ REMEDIES = {
     errno.EEXIST: _WHERE,
     errno.ELOOP: _WHERE,
     errno.ENAMETOOLONG: f"choose a shorter name: {_WHERE}",
-    errno.EFBIG: "raise the limit of the size of files (ulimit -f)",
-    errno.EMFILE: "raise the limit of open files (ulimit -n)",
-    errno.ENFILE: "raise the system's limit of open files (fs.file-max)",
     errno.ENOMEM: "free some memory, raise its limit (ulimit -v), or use fewer --threads",
     errno.EAGAIN: "raise the limits of processes and of memory (ulimit -u, -v), or use fewer --threads",
     errno.EIO: "the disk, or the terminal, has a fault: see dmesg",

@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from oat.addresses import redact
 from oat.commands.errors import explain
 from oat.process import (
+    STOP_SIGNALS,
     configure_logging,
     exempt_from_collection,
     install_signal_handlers,
@@ -35,8 +36,6 @@ RESTART_DELAY = 1.0
 
 READY = b"ready"
 """What the worker sends when it has loaded its renderer."""
-
-SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +106,7 @@ def _signals_blocked() -> Iterator[None]:
     A Ctrl-C reaches the whole process group, a worker that still starts as well.
     """
     resource_tracker.ensure_running()  # started later, it would unblock the signals again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
     finally:
@@ -140,7 +139,7 @@ def _serve_parent(settings: Settings, threads: int, parent: Connection) -> None:
 
     threading.Thread(target=stop_with_parent, name="parent", daemon=True).start()
     install_signal_handlers(worker.stop, worker.is_busy)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     warm_up()
     exempt_from_collection()
     with contextlib.suppress(OSError):

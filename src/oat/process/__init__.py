@@ -18,7 +18,7 @@ from oat.process.files import (
 from oat.process.formatting import format_duration, format_number, format_size, format_time
 from oat.process.logs import configure_logging
 from oat.process.readiness import notify_ready
-from oat.process.signals import install_signal_handlers, shut_down
+from oat.process.signals import STOP_SIGNALS, install_signal_handlers, shut_down
 from oat.process.streams import (
     bound_width,
     check_descriptors,
@@ -29,6 +29,7 @@ from oat.process.streams import (
 )
 
 __all__ = [
+    "STOP_SIGNALS",
     "DurableFolder",
     "bound_width",
     "check_descriptors",

@@ -1,5 +1,7 @@
 """Signals: the first SIGTERM or SIGINT shuts a service down gracefully, the second ends its process at once.
 
+SIGHUP, of a terminal that is closed, is as the first; whoever starts a service with nohup ignores it.
+
 A thread of its own receives them, since the main thread may be waiting in a library's code. If the main thread has
 not returned when the shutdown timeout expires, because a server does not answer, the process is ended. That is as
 safe as a SIGKILL: what was not acknowledged is delivered again, what was not committed is rolled back.
@@ -17,6 +19,8 @@ SHUTDOWN_TIMEOUT = 4.5
 """Seconds that a service may take to shut down once it is not busy: more than it takes to close two connections to
 a broker that does not answer, and less than the 5 seconds that are promised."""
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 POLL_INTERVAL = 0.1
 """Seconds between two checks whether a service that shuts down is busy."""
 
@@ -24,15 +28,16 @@ log = logging.getLogger(__name__)
 
 
 def install_signal_handlers(stop: Callable[[], None], is_busy: Callable[[], bool], exit_code: int = 0) -> None:
-    """Call `shut_down`, in another thread, on the first SIGTERM or SIGINT; end the process on the second.
+    """Call `shut_down`, in another thread, on the first stop signal; end the process on the second.
 
     Must be called in the main thread. See `shut_down` for the arguments.
     """
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.detach())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+    for number in STOP_SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     threading.Thread(
         target=_receive_signals, args=(reader, stop, is_busy, exit_code), name="signals", daemon=True
     ).start()
@@ -66,5 +71,6 @@ def _receive_signals(
         threading.Thread(target=shut_down, args=(stop, is_busy, exit_code), name="shutdown", daemon=True).start()
     except RuntimeError:  # no thread can be started
         os._exit(exit_code)
-    reader.recv(1)
+    while (number := reader.recv(1)[0]) == signal.SIGHUP:
+        pass  # of one closed terminal it comes from the shell and from the kernel
     os._exit(128 + number)  # as a shell reports a process that was killed by this signal

@@ -187,6 +187,7 @@ MYSQL: Codes = {
 """Error numbers of MySQL and MariaDB: from 1000 of the server, from 2000 of the client."""
 
 SQLITE: Codes = {
+    1: ("SQLITE_ERROR", _P),  # a table or column that was dropped in use: our statements are right, or tests fail
     3: ("SQLITE_PERM", _P),
     4: ("SQLITE_ABORT", _T),
     5: ("SQLITE_BUSY", _T),

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from oat.errors import LIMIT_REMEDIES
 from oat.process import DurableFolder, stale_files, temporary_name
 from oat.settings import PermanentError, SettingsError
 
@@ -35,10 +36,8 @@ class Directory:
             reason = f"images cannot be written to {self.path}: {error.strerror}"
             if error.errno in TEMPORARY_ERRORS:
                 raise OSError(error.errno, reason) from error
-            if error.errno in (errno.EMFILE, errno.ENFILE):
-                raise PermanentError(f"{reason}; raise the limit of open files (ulimit -n)") from error
-            if error.errno == errno.EFBIG:
-                raise PermanentError(f"{reason}; raise the limit of the size of files (ulimit -f)") from error
+            if error.errno in LIMIT_REMEDIES:
+                raise PermanentError(f"{reason}; {LIMIT_REMEDIES[error.errno]}") from error
             raise SettingsError(reason) from error
 
     def put(self, name: str, content: bytes) -> str:
