@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from helpers.browser import CHROMIUM, launched
-from helpers.clocks import library
+from helpers.clocks import library, remove_shared_memory
 from helpers.guard import temporary_folder
 from helpers.missing import require
 from helpers.pgbouncer import PgBouncer
@@ -139,9 +139,10 @@ def chromium():
 def wrong_clocks():
     """The library with which `helpers.clocks` sets the clock of a process."""
     try:
-        return library()
+        yield library()
     except MissingError as missing:
         require(str(missing))
+    remove_shared_memory()
 
 
 @pytest.fixture

@@ -15,3 +15,10 @@ def library():
 def clock(offset):
     """Environment variables of a process whose clock is ahead by `offset`: +1y, -5m."""
     return {"LD_PRELOAD": library(), "FAKETIME": offset}
+
+
+def remove_shared_memory():
+    """Remove what libfaketime leaves in /dev/shm of processes that were killed."""
+    for file in Path("/dev/shm").glob("*faketime_*"):
+        if not Path(f"/proc/{file.name.rpartition('_')[2]}").exists():
+            file.unlink(missing_ok=True)

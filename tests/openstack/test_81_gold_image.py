@@ -5,35 +5,52 @@ from __future__ import annotations
 import base64
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import uuid4
 
+import pytest
 from openstack.connection import Connection
 
 from helpers import TEMPLATES, Application, until
 
 
-def test_a_server_is_at_work_soon(user: Connection, record_property: Callable[[str, object], None]) -> None:
-    name, token = f"gold-{uuid4().hex[:6]}", uuid4().hex
+@pytest.fixture
+def group(user: Connection) -> Iterator[str]:
+    """The name of a security group that lets the gallery be seen."""
+    name = f"gold-{uuid4().hex[:6]}"
+    made = user.network.create_security_group(name=name)
+    try:
+        user.network.create_security_group_rule(
+            security_group_id=made.id,
+            direction="ingress",
+            protocol="tcp",
+            port_range_min=8080,
+            port_range_max=8080,
+        )
+        yield name
+    finally:
+        user.network.delete_security_group(made)
+
+
+def test_a_server_is_at_work_soon(
+    user: Connection, group: str, record_property: Callable[[str, object], None]
+) -> None:
+    token = uuid4().hex
     settings = (
         f"service=localhost network= target= source= limit=1200\nOAT_PASSWORD={uuid4().hex} OAT_API_TOKEN={token}"
     )
     boot = (TEMPLATES / "boot.sh").read_text()
     for place, value in (("@ROLE@", "all"), ("@SETTINGS@", settings), ("@NOTIFY@", ":")):
         boot = boot.replace(place, value)
-    group = user.network.create_security_group(name=name)
-    user.network.create_security_group_rule(
-        security_group_id=group.id, direction="ingress", protocol="tcp", port_range_min=8080, port_range_max=8080
-    )
     order = {
         "image_id": user.image.find_image("oat").id,
         "flavor_id": user.compute.find_flavor("large").id,
         "networks": [{"uuid": user.network.find_network("public").id}],
-        "security_groups": [{"name": name}],
+        "security_groups": [{"name": group}],
         "user_data": base64.b64encode(boot.encode()).decode(),
     }
     load, began = os.getloadavg()[0], time.monotonic()
-    server = user.compute.create_server(name=name, **order)
+    server = user.compute.create_server(name=group, **order)
     try:
         server = user.compute.wait_for_server(server, wait=600, interval=1)
         active = time.monotonic() - began
@@ -54,4 +71,3 @@ def test_a_server_is_at_work_soon(user: Connection, record_property: Callable[[s
     finally:
         user.compute.delete_server(server)
         user.compute.wait_for_delete(server)
-        user.network.delete_security_group(group)
