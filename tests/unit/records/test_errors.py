@@ -150,16 +150,3 @@ def test_options_that_only_a_server_can_judge_are_left_to_it(query):
 def test_a_violated_constraint_is_a_bug(url):
     statements = ("CREATE TABLE t (x UNIQUE)", *["INSERT INTO t VALUES (1)"] * 2)
     assert error_kind(the_error(url, *statements)) == ErrorKind.BUG
-
-
-@pytest.mark.parametrize("change", ["DROP TABLE fractals", "ALTER TABLE fractals DROP COLUMN error"])
-def test_tables_dropped_in_use_are_one_line(url, change):
-    database = Database(url, threading.Event())
-    database.prepare()
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(sa.text(change))
-    engine.dispose()
-    with pytest.raises(DatabaseError, match="refuses: no such"):
-        database.page(None)
-    database.close()
