@@ -1,9 +1,10 @@
 #!/usr/bin/env python
 """Runs servers of your own in this terminal until Ctrl-C: RabbitMQ and MariaDB, or those that you name.
 
-They listen on the loopback, at their usual ports, and keep what they have in ~/oat-servers. Nothing is installed,
-or started as a service of the system. In other terminals, `source ~/oat-servers/env` tells `oat` where they are,
-and brings `rabbitmqctl` and `mariadb` for them.
+They listen on the loopback, at their usual ports, and keep what they have in ~/oat-servers, where NAME.pid has the
+process ID of each. Nothing is installed, or started as a service of the system. In other terminals,
+`source ~/oat-servers/env` tells `oat` where they are, and where to keep images beside what they have, and brings
+`rabbitmqctl` and `mariadb` for them.
 """
 
 import argparse
@@ -22,12 +23,14 @@ USER, PASSWORD = "tutorial", "secretsecret"
 LOGIN = f"user {USER}, password {PASSWORD}"
 
 PORTS = {"rabbitmq": 5672, "mariadb": 3306, "seaweedfs": 8333}
+MANAGEMENT_PORT = 15672
 TELL = {
     "rabbitmq": f"RabbitMQ  at 127.0.0.1:5672, its page at http://127.0.0.1:15672/ ({LOGIN})",
     "mariadb": f"MariaDB   at 127.0.0.1:3306, database tutorial ({LOGIN})",
     "seaweedfs": f"SeaweedFS at http://127.0.0.1:8333, bucket tutorial (key {USER}, secret {PASSWORD})",
 }
-PACKAGES = {"rabbitmq": "rabbitmq-server", "mariadb": "mariadb-server"}
+SERVICES = {"rabbitmq": "rabbitmq-server", "mariadb": "mariadb"}
+"""What Debian calls the services of the system at the same ports."""
 
 HEARTBEAT = 60
 """Seconds; RabbitMQ's own default."""
@@ -44,20 +47,26 @@ def make(name: str) -> Server:
         return MariaDB(folder, PORTS[name])
     if name == "seaweedfs":
         return SeaweedFS(folder, PORTS[name])
-    options = ("management.tcp.ip = 127.0.0.1", f"default_user = {USER}", f"default_pass = {PASSWORD}")
+    page = ("management.tcp.ip = 127.0.0.1", f"management.tcp.port = {MANAGEMENT_PORT}")
+    options = (*page, f"default_user = {USER}", f"default_pass = {PASSWORD}")
     return RabbitMQ(folder, PORTS[name], options=options, plugins=("rabbitmq_management",), heartbeat=HEARTBEAT)
 
 
 def write_environment(servers: dict[str, Server]) -> None:
-    """Write what other terminals source, and the commands for these servers."""
+    """Write what other terminals source, the commands for these servers, and their process IDs."""
     commands = FOLDER / "bin"
     commands.mkdir(exist_ok=True)
     address = f"{USER}:{PASSWORD}@127.0.0.1"
     (FOLDER / "env").write_text(
         f"export OAT_BROKER_URL=amqp://{address}:{PORTS['rabbitmq']}/\n"
         f"export OAT_DATABASE_URL=mysql+pymysql://{address}/tutorial\n"
+        f"export OAT_TARGET={shlex.quote(str(FOLDER / 'images'))}\n"
         f"export PATH={shlex.quote(str(commands))}:$PATH\n"
     )
+    for name, server in servers.items():
+        own = server.folder / "pid"
+        if server.process:
+            (FOLDER / f"{name}.pid").write_text(own.read_text() if own.exists() else f"{server.process.pid}\n")
     if isinstance(rabbitmq := servers.get("rabbitmq"), RabbitMQ):
         own = {
             name: value for name, value in rabbitmq.environment.items() if name.startswith(("RABBITMQ_", "ERL_"))
@@ -75,10 +84,15 @@ def write_command(path: Path, words: list[str]) -> None:
     path.chmod(0o755)
 
 
-def is_taken(port: int) -> bool:
-    """Return whether somebody listens on this port of the loopback."""
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+def why_taken(name: str) -> str | None:
+    """Return what is in the way of a server: somebody listens on a port of its; None, if nobody does."""
+    for port in (PORTS[name], *([MANAGEMENT_PORT] if name == "rabbitmq" else [])):
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                service = SERVICES.get(name)
+                stop = f", or a service of the system (systemctl stop {service})" if service else ""
+                return f"Port {port} is taken: by servers.py in another terminal{stop}? ss -ltnp shows by whom"
+    return None
 
 
 def run(names: list[str]) -> str | None:
@@ -86,19 +100,19 @@ def run(names: list[str]) -> str | None:
     servers: dict[str, Server] = {}
     try:
         for name in names:
-            if is_taken(PORTS[name]):
-                service = PACKAGES.get(name, name)
-                return (
-                    f"Port {PORTS[name]} is taken: is {service} running? For a service: systemctl stop {service}"
-                )
-            servers[name] = make(name)
+            if reason := why_taken(name):
+                return reason
+            server = servers[name] = make(name)
             try:
-                servers[name].start()
+                server.start()
             except MissingError as missing:
-                return f"{missing} is not installed: tests/install-servers and make test bring it"
+                return f"{missing} is not installed: tests/install-servers and make .venv/develop bring it"
+            except RuntimeError:
+                return f"{name} did not start; {server.folder} has its logs"
             print(TELL[name], flush=True)
         write_environment(servers)
-        print("Ready; Ctrl-C stops it. In other terminals: source ~/oat-servers/env", flush=True)
+        others = " In other terminals: source ~/oat-servers/env" if names != ["seaweedfs"] else ""
+        print(f"Ready; Ctrl-C stops it.{others}", flush=True)
         while True:
             for name, server in servers.items():
                 if server.process and server.process.poll() is not None:
@@ -109,7 +123,8 @@ def run(names: list[str]) -> str | None:
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for server in servers.values():
-            server.stop()
+            if server.process:
+                server.stop()
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ namespaces.
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -111,13 +112,13 @@ def why_no_namespaces() -> str | None:
     return done.stderr.strip() or "unshare failed" if done.returncode else None
 
 
-def run_chapter(chapter: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a chapter on a machine of its own, or in the cloud; its standard output tells where it differs.
+def run_chapters(chapters: Sequence[Path], folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run chapters on one machine of their own, or in the cloud; the standard output tells where one differs.
 
     The machine ends with this process, however that ends.
     """
-    words = [sys.executable, "-m", "tutorial.run", str(chapter), *options]
-    text = chapter.read_text()
+    words = [sys.executable, "-m", "tutorial.run", *map(str, chapters), *options]
+    text = "".join(each.read_text() for each in chapters)
     if NEEDS_CLOUD in text:
         return run_and_guard(words)
     if NEEDS_NETWORK not in text:

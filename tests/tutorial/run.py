@@ -1,6 +1,6 @@
-"""Runs one chapter on the machine it is on, and compares, or with --update writes what came into it.
+"""Runs chapters on the machine it is on, and compares, or with --update writes what came into them.
 
-`python -m tutorial.run CHAPTER`, as tests and `make tutorial` start it, on a machine of its own or in the cloud.
+`python -m tutorial.run CHAPTER …`, as tests and `make tutorial` start it, on a machine of its own or in the cloud.
 """
 
 import argparse
@@ -163,9 +163,9 @@ class Run:
 
 
 def main() -> int:
-    """Run a chapter; return whether it differs."""
+    """Run chapters, one after the other, until one differs; return whether one does."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("chapter", type=Path)
+    parser.add_argument("chapters", type=Path, nargs="+")
     parser.add_argument(
         "--update", action="store_true", help="write what came into the chapter, and make its pictures"
     )
@@ -173,18 +173,24 @@ def main() -> int:
         "--anew", action="store_true", help="with --update: also values that varied, those of one run throughout"
     )
     options = parser.parse_args()
-    run = Run(options.chapter, options.update, options.anew)
+    return 0 if all(run(chapter, options.update, options.anew) for chapter in options.chapters) else 1
+
+
+def run(chapter: Path, is_update: bool, is_anew: bool) -> bool:
+    """Run a chapter, in terminals of its own; return whether it ran to its end."""
+    one = Run(chapter, is_update, is_anew)
     try:
-        run.run()
+        one.run()
     except DriftError as drift:
         print(drift)
-        return 1
+        return False
     finally:
-        if options.update and not options.anew:
-            replace_lines(options.chapter, run.changes)
-    if options.anew:
-        replace_lines(options.chapter, run.changes, run.names)
-    return 0
+        one.desk.close()
+        if is_update and not is_anew:
+            replace_lines(chapter, one.changes)
+    if is_anew:
+        replace_lines(chapter, one.changes, one.names)
+    return True
 
 
 if __name__ == "__main__":

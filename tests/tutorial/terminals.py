@@ -76,6 +76,10 @@ class Terminal:
         self._is_pressed = True
         self._child.sendcontrol(key)
 
+    def close(self) -> None:
+        """Close the window: its programs get SIGHUP."""
+        self._child.close(force=True)
+
 
 class Desk:
     """The terminals of a reader."""
@@ -90,6 +94,11 @@ class Desk:
             self._terminals[number] = Terminal(self._environment, self._folder)
             self.wait(lambda: self._terminals[number].asks, 30)
         return self._terminals[number]
+
+    def close(self) -> None:
+        """Close all terminals."""
+        for terminal in self._terminals.values():
+            terminal.close()
 
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Read all terminals until a condition is true, or the time is over; return whether it is true."""

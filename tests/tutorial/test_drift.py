@@ -11,7 +11,7 @@ import pytest
 
 from helpers.missing import leave_out
 from helpers.waiting import wait_until
-from tutorial.machine import ROOT, run_chapter, why_not
+from tutorial.machine import ROOT, run_chapters, why_not
 
 CHAPTER = """\
 # A chapter
@@ -61,7 +61,7 @@ def chapter(tmp_path):
 def run(chapter, *options):
     folder = chapter.parent / f"machine{len(list(chapter.parent.iterdir()))}"
     folder.mkdir()
-    return run_chapter(chapter, folder, *options)
+    return run_chapters([chapter], folder, *options)
 
 
 def test_a_drift_is_told_with_its_line_and_an_update_mends_it(chapter):
@@ -92,9 +92,7 @@ def test_what_a_run_has_started_ends_with_it(chapter, number):
     chapter.write_text(f"```console\n$ setsid {sleep} &\n...\n$ {sleep}\n```\n")
     folder = chapter.parent / "machine"
     folder.mkdir()
-    code = (
-        f"from pathlib import Path; from tutorial.machine import run_chapter; run_chapter({chapter!r}, {folder!r})"
-    )
+    code = f"from pathlib import Path; import tutorial.machine as m; m.run_chapters([{chapter!r}], {folder!r})"
     code = code.replace("PosixPath", "Path")
     run = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT / "tests")})
 

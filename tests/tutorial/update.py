@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from helpers.guard import temporary_folder
-from tutorial.machine import ROOT, run_chapter
+from tutorial.machine import ROOT, run_chapters
 
 CHAPTERS = sorted((ROOT / "docs" / "tutorial").glob("*[0-9]-*.md"))
 CLOUD = "cloud"
@@ -34,7 +34,7 @@ def main() -> int:
         print(f"{chapter.relative_to(ROOT)}: ", end="", flush=True)
         began = time.monotonic()
         with temporary_folder() as folder:
-            done = run_chapter(chapter, folder, *words)
+            done = run_chapters([chapter], folder, *words)
         result = ("true" if options.compare else "written") if done.returncode == 0 else "failed"
         print(f"{result}, after {time.monotonic() - began:.0f} s", flush=True)
         if done.returncode:

@@ -73,7 +73,7 @@ def connect(address: BrokerAddress) -> Connection:
         # Without a host name to verify, any certificate that a trusted authority has signed would do.
         ssl={"server_hostname": address.host} if address.tls else False,
     )
-    connection.connect()
+    connection.ensure_connection(max_retries=0, reraise_as_library_errors=False)  # the pauses are the caller's
     # py-amqp's own read_timeout does not end a read that stops in the middle of a frame.
     connection.connection.sock.settimeout(READ_TIMEOUT)
     return connection
