@@ -39,6 +39,11 @@ def default_sigint():
     signal.signal(signal.SIGINT, before)
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the test that takes longest, the chapters of the tutorial: the others are done beside it."""
+    items.sort(key=lambda item: item.path.name != "test_chapters.py")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup():
     """Start shared servers again that have ended by themselves: only one test is to fail of it."""
