@@ -24,8 +24,13 @@ def assert_redelivered(system, queue, count=1):
 def test_a_task_is_acknowledged_only_when_what_became_of_it_is_confirmed(on_servers, proxies, what):
     """The broker has what the worker sent, but the worker does not know: its confirm is held back."""
     proxy = proxies["broker"]
+    # The worker's first report waits for RabbitMQ's reply, and would send what is to be trapped without all that
+    # follows it. What is pushed while it does comes after it.
+    proxy.flow(trap=b'"prefetched"')
     worker = on_servers.start("oat-worker", "--threads", "2")
+    assert proxy.trapped.wait(TIMEOUT)
     if what == "result":
+        proxy.flow()
         on_servers.send([slow(0.5)])  # the worker now knows how much to prefetch, and asks RabbitMQ nothing more
         wait_until(lambda: on_servers.queued("results") == 1, "a first result")
         proxy.flow(trap=b'"checksum"')
