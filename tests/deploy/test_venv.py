@@ -37,8 +37,8 @@ class Checkout:
         (folder / "pyproject.toml").write_text(PYPROJECT)
         (folder / "requirements.txt").touch()
 
-    def set_up(self, python=sys.executable):
-        return self._call(".ci/venv", "run", PYTHON=str(python))
+    def set_up(self, python=sys.executable, **variables):
+        return self._call(".ci/venv", "run", PYTHON=str(python), **variables)
 
     def works(self):
         return (self.folder / ".venv").exists() and self._call(".venv/bin/oat-worker").stdout == "at work\n"
@@ -118,6 +118,17 @@ def test_a_broken_venv_is_mended(installed, harm):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Setting up .venv" in done.stdout
     assert installed.works()
+
+
+def test_a_broken_venv_is_mended_while_it_is_active(installed):
+    """As in a terminal of the tutorial: `python3` is the one in the folder that is made anew."""
+    file_gone(installed.folder)
+    active = installed.folder / ".venv/bin"
+    path = f"{active}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = installed.set_up("python3", PATH=path, VIRTUAL_ENV=str(active.parent))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert installed.works()
+    assert not (active / "python3").resolve().is_relative_to(installed.folder)
 
 
 def test_a_venv_that_works_is_left_alone(installed):
