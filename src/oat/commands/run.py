@@ -123,7 +123,8 @@ def _describe(backlog: "Backlog") -> str:
         return ""
     return (
         f"{backlog.records} task(s) are waiting from before, with {backlog.queued} message(s) in the queue. Those "
-        "of this run go first; the others stay for later workers, and oat cancel --all cancels them.\n"
+        "of this run go first, then the others as far as it gets; the rest stays for later workers, and "
+        "oat cancel --all cancels it.\n"
     )
 
 
