@@ -11,6 +11,8 @@ kept), `survived` and `before` (folders to write what survives and what was ther
 
 import errno
 import json
+import logging
+import os
 import random
 import re
 import stat
@@ -23,6 +25,11 @@ from pathlib import Path
 import mfusepy
 
 PAGE = 4096
+
+ENDED = 8
+"""What libfuse returns where its loop has ended otherwise than by an unmount, as by Ctrl-C."""
+
+log = logging.getLogger(__name__)
 
 
 class File:
@@ -186,7 +193,12 @@ class Disk(mfusepy.Operations):
             if name == "user.ignored":
                 self.ignored = re.compile(value.decode())
                 return
-            self.is_off, cut = True, json.loads(value)
+            cut = json.loads(value)
+            for folder in (cut["survived"], cut["before"]):
+                if os.path.lexists(folder):  # the error has the name of the disk
+                    log.error("no power cut: %s exists", folder)
+                    raise mfusepy.FuseOSError(errno.EEXIST)
+            self.is_off = True
             rng = random.Random(cut["seed"])
             save(
                 self.root, Path(cut["survived"]), lambda node: node.survives(lambda: rng.random() < cut["chance"])
@@ -195,5 +207,10 @@ class Disk(mfusepy.Operations):
 
 
 if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s")
     _, folder, mountpoint = sys.argv
-    mfusepy.FUSE(Disk(Path(folder)), mountpoint, foreground=True)
+    try:
+        mfusepy.FUSE(Disk(Path(folder)), mountpoint, foreground=True)
+    except RuntimeError as error:
+        if error.args != (ENDED,):
+            raise
