@@ -27,6 +27,9 @@ TIMEOUT = 90.0
 GRACE = 10.0
 """Seconds to wait for what a half mended tree never does."""
 
+MOMENT = 2.0
+"""Seconds to wait for what usually comes in a moment; where it does not, a check looks closer."""
+
 NO_NET = {"OAT_LEASE": "86400", "OAT_RESEND_AFTER": "86400"}
 """Settings that take the safety net away: for a day, nobody publishes again what was lost."""
 
@@ -134,6 +137,11 @@ def start(system: System, command: str, *arguments: object, **variables: str) ->
 def kill_consumer(system: System, process: Any, queue: str) -> None:
     """Kill -9, and wait until RabbitMQ has noticed: from then on, what was unacknowledged is in `queue` again."""
     system.kill(process)
+    until_no_consumer(system, queue)
+
+
+def until_no_consumer(system: System, queue: str) -> None:
+    """Wait until RabbitMQ has noticed the end of the consumer, and returned to `queue` what was unacknowledged."""
 
     def consumers() -> int:
         with system.amqp() as connection:

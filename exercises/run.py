@@ -20,10 +20,9 @@ from helpers.servers import MissingError  # noqa: E402
 from lab import Crash, Harm, Lab  # noqa: E402
 from tree import Refusal, Tree  # noqa: E402
 
-HARM, UNKNOWN = 1, 3
-"""Exit codes of a check: the harm was seen; nothing can be said, as a service or the check itself has ended."""
-
-KEPT = " Your version is in .exercise.patch."
+HARM, UNKNOWN, INTERRUPTED = 1, 3, 130
+"""Exit codes of a check: the harm was seen; nothing can be said, as a service or the check itself has ended; or
+it was interrupted."""
 
 console = Console(highlight=False, emoji=False)
 
@@ -38,12 +37,28 @@ def reflow(text: str) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
+def where_it_is(kept: str | None) -> str:
+    """Return a sentence about the learner's version, if it was `kept`."""
+    return f" Your version is in {kept}." if kept else ""
+
+
 def list_all(tree: Tree, exercises: dict[int, Exercise]) -> None:
     """Print all exercises, each with its state."""
     for number, exercise in exercises.items():
         state = "planted" if number == tree.state.planted else tree.state.done.get(str(number), "")
         say(f"{number:3}  {exercise.title:45} {state}".rstrip())
     say("\nmake exercise N=3 plants one, N=0 puts all back; make hint, check and solve are for the one planted.")
+
+
+def find(exercises: dict[int, Exercise], number: int | None) -> Exercise:
+    """Return exercise `number`.
+
+    Raises:
+        Refusal: there is none.
+    """
+    if number not in exercises:
+        raise Refusal(f"There is no exercise {number}: they are 1 to {max(exercises)}.")
+    return exercises[number]
 
 
 def plant(tree: Tree, exercises: dict[int, Exercise], number: int) -> None:
@@ -55,11 +70,9 @@ def plant(tree: Tree, exercises: dict[int, Exercise], number: int) -> None:
             return
         kept = tree.put_back(present)
         tree.forget_planted()
-        say("src/ is as it was." + (KEPT if kept else ""))
+        say(f"src/ is as it was.{where_it_is(kept)}")
         return
-    if number not in exercises:
-        raise Refusal(f"There is no exercise {number}: they are 1 to {max(exercises)}.")
-    exercise = exercises[number]
+    exercise = find(exercises, number)
     tree.plant(exercise, present)
     say(f"{number}. {exercise.title}\n", "bold")
     say(reflow(exercise.story))
@@ -77,7 +90,7 @@ def solve(tree: Tree, exercise: Exercise) -> None:
     )
     for line in lines:
         say(line.rstrip("\n"), {"+": "green", "-": "red"}.get(line[0], ""), wrap=False)
-    say(f"\n{reflow(exercise.solution)}{KEPT if kept else ''}")
+    say(f"\n{reflow(exercise.solution)}{where_it_is(kept)}")
 
 
 def check(exercise: Exercise, options: argparse.Namespace) -> int:
@@ -115,6 +128,9 @@ def main() -> int:
     except Refusal as refusal:
         say(str(refusal), "bold")
         return 2
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return INTERRUPTED
 
 
 def run(options: argparse.Namespace) -> int:
@@ -128,9 +144,11 @@ def run(options: argparse.Namespace) -> int:
     if options.command == "exercise":
         list_all(tree, exercises) if number is None else plant(tree, exercises, number)
         return 0
-    exercise = exercises.get(planted or 0) if number is None else exercises.get(number)
-    if exercise is None or (options.command == "solve" and exercise.number != planted):
-        raise Refusal("It is not planted: make exercise lists all, make exercise N=1 plants the first.")
+    if number is None and planted is None:
+        raise Refusal("No exercise is planted: make exercise N=3 plants one, make exercise lists all.")
+    exercise = find(exercises, planted if number is None else number)
+    if options.command == "solve" and exercise.number != planted:
+        raise Refusal(f"Exercise {number} is not planted: make exercise N={number} plants it.")
     if options.command == "check":
         result = check(exercise, options)
         if result == 0 and exercise.number == planted:

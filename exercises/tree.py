@@ -2,7 +2,7 @@
 
 What is planted, and what became of each exercise, is remembered in `.exercise.json`, which git ignores. A fault is
 only planted into a `src/` without changes, so to put back means: as in the commit of that moment. A version of the
-learner's that is overwritten is kept as a patch, `.exercise.patch`.
+learner's that is overwritten is kept as a patch, `.exercise.3.patch` of exercise 3.
 """
 
 import json
@@ -16,6 +16,11 @@ from catalogue import Exercise
 
 class Refusal(Exception):  # noqa: N818 (an answer)
     """What is asked for would destroy work, or cannot be done; the message says what to do."""
+
+
+def patch_name(exercise: Exercise) -> str:
+    """Return the name of the file in which a learner's version of `exercise` is kept."""
+    return f".exercise.{exercise.number}.patch"
 
 
 @dataclass
@@ -36,7 +41,6 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._file = root / ".exercise.json"
-        self._patch = root / ".exercise.patch"
         self.state = State(**json.loads(self._file.read_text())) if self._file.exists() else State()
 
     def plant(self, exercise: Exercise, present: Exercise | None) -> None:
@@ -54,16 +58,17 @@ class Tree:
         module.write_text(exercise.fault.plant(module.read_text()))
         self._save()
 
-    def put_back(self, present: Exercise) -> bool:
-        """Put `src/` back as it was before `present` was planted; tell whether the learner had changed it.
+    def put_back(self, present: Exercise) -> str | None:
+        """Put `src/` back as it was before `present` was planted.
 
-        It is kept in the patch.
+        Returns:
+            The name of the patch in which the learner's version is kept; None if it was as planted.
         """
-        theirs = not self._is_untouched(present)
-        if theirs:
-            self._patch.write_text(self._git("diff", "--binary", self.state.commit, "--", "src"))
+        kept = None if self._is_untouched(present) else patch_name(present)
+        if kept:
+            (self.root / kept).write_text(self._git("diff", "--binary", self.state.commit, "--", "src"))
         self._git("restore", f"--source={self.state.commit}", "--staged", "--worktree", "--", "src")
-        return theirs
+        return kept
 
     def forget_planted(self) -> None:
         """Note that nothing is planted."""
@@ -95,8 +100,8 @@ class Tree:
             )
         return (
             f"Exercise {present.number} is planted, and you have begun to mend it:\n\n{changes}\n\n"
-            "make exercise N=0 puts all back, and keeps your version in .exercise.patch; new files are yours to "
-            "delete."
+            f"make exercise N=0 puts all back, and keeps your version in {patch_name(present)}; new files are "
+            "yours to delete."
         )
 
     def _git(self, *arguments: str) -> str:
