@@ -87,6 +87,19 @@ def test_without_a_broker_a_created_fractal_is_recorded(tmp_path):
         assert system.outbox() == 1
 
 
+def test_status_names_what_it_asks(tmp_path):
+    """Whoever has forgotten to name a database sees that it is the one in the data folder."""
+    with System(tmp_path, OAT_BROKER_URL=f"amqp://guest:secret@127.0.0.1:{free_port()}/") as system:
+        lines = dict(line.split("\t", 1) for line in call(system, "status").splitlines())
+        assert lines["broker"].startswith("amqp://guest:***@127.0.0.1:")
+        assert lines["database"] == f"sqlite:///{tmp_path}/data/oat/oat.db"
+        del system.environment["OAT_BROKER_URL"]
+        url = system.gallery()
+        lines = dict(line.split("\t", 1) for line in call(system, "status", "--api-url", url).splitlines())
+        assert lines["api"] == url
+        assert "database" not in lines
+
+
 def test_status_is_live_on_a_terminal_until_it_is_interrupted(tmp_path):
     with System(tmp_path) as system:
         system.call("oat", "list")

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from oat.commands.client import Api, Client, ClientError, client_options
 from oat.commands.output import Output, printable
-from oat.commands.serving import backing_services
+from oat.commands.serving import what_is_asked
 from oat.messaging import DEAD_LETTERS, RESULTS, TASKS
 from oat.records import Status
 from oat.services import ADVICE, Report, Step, run_audit
@@ -42,7 +42,7 @@ def audit(*, client: Annotated[Client, client_options("broker_url", "database_ur
     if client.as_json:
         print(report.model_dump_json())
     else:
-        _print_report(report, [("api", client.api.name)] if client.api else backing_services(client.settings))
+        _print_report(report, what_is_asked(client.api, client.settings))
     if report.problems:
         raise typer.Exit(1)
 

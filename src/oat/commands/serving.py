@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from oat.addresses import parse_broker, parse_database
+from oat.addresses import ApiAddress, parse_broker, parse_database
 from oat.process import exempt_from_collection, install_signal_handlers
 from oat.services import serve_metrics
 from oat.settings import PermanentError, Settings
@@ -30,6 +30,11 @@ def backing_services(settings: Settings) -> list[tuple[str, str]]:
         ("database", parse_database(settings.database_url).name),
         ("images", settings.target),
     ]
+
+
+def what_is_asked(api: ApiAddress | None, settings: Settings) -> list[tuple[str, str]]:
+    """Return the `api` that a command asks, or the backing services of the API in its own process."""
+    return [("api", api.name)] if api else backing_services(settings)
 
 
 def log_backing_services(service: str, settings: Settings) -> None:
