@@ -15,14 +15,19 @@ sys.path[:0] = [str(ROOT / "exercises"), str(ROOT / "tests")]
 
 from rich.console import Console  # noqa: E402 (the folders first)
 
-from catalogue import Exercise, load  # noqa: E402
-from helpers.servers import MissingError  # noqa: E402
-from lab import Crash, Harm, Lab  # noqa: E402
-from tree import Refusal, Tree  # noqa: E402
-
 HARM, UNKNOWN, INTERRUPTED = 1, 3, 130
 """Exit codes of a check: the harm was seen; nothing can be said, as a service or the check itself has ended; or
 it was interrupted."""
+
+try:
+    from catalogue import Exercise, load
+    from helpers.servers import MissingError
+    from lab import Crash, Harm, Lab
+    from tree import Refusal, Tree
+except Exception:  # of what a learner has written
+    print(f"Nothing can be said or done: this tree cannot be loaded.\n{traceback.format_exc(limit=-1)}")
+    print("Mend that, or put your changes away with git stash (git stash pop brings them back).")
+    sys.exit(UNKNOWN)
 
 console = Console(highlight=False, emoji=False)
 

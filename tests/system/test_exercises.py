@@ -27,7 +27,7 @@ ROUNDS = range(int(os.environ.get("EXERCISE_ROUNDS") or 1))
 SERVERS = {2: "vhost", 4: "vhost", 8: "vhost", 10: "mariadb"}
 """The fixtures that exercises need: their private servers are shared here."""
 
-HARM, UNPLANTED, INTERRUPTED = 1, 2, 130
+HARM, UNPLANTED, UNKNOWN, INTERRUPTED = 1, 2, 3, 130
 
 HARMS = {
     1: r"16 of 40 tasks were pushed and never recorded",
@@ -177,6 +177,20 @@ def test_planted_mended_and_put_back(clone):
         answer = said(clone, command, code=UNPLANTED)
         assert answer.startswith("No exercise is planted: make exercise N=3 plants one"), answer
     assert said(clone, "solve", 3, code=UNPLANTED).startswith("Exercise 3 is not planted: make exercise N=3")
+
+
+def test_a_tree_that_cannot_be_loaded_is_named_and_put_back(clone):
+    said(clone, "exercise", 11)
+    module = clone / EXERCISES[11].fault.module
+    with module.open("a") as file:
+        file.write("def mine(:\n")
+    for command in (("check",), ("exercise", 0)):
+        answer = said(clone, *command, code=UNKNOWN)
+        assert module.name in answer
+        assert "SyntaxError" in answer
+        assert "git stash" in answer
+    assert call("git", "-C", clone, "-c", "user.name=t", "-c", "user.email=t@localhost", "stash").returncode == 0
+    assert "src/ is as it was" in said(clone, "exercise", 0)
 
 
 def test_each_exercise_keeps_a_version_of_its_own(clone):
