@@ -26,6 +26,7 @@ def build_debian(cloud: Cloud) -> Path:
     root, recipe = _folder(cloud, "debian"), _GUEST / "debian.sh"
     if not _is_made_by(root, [recipe]):
         with step(f"the image debian ({debian_release()})"):
+            _stamp(root).unlink(missing_ok=True)
             run(cloud, [str(recipe), str(root), debian_release(), debian_mirror()], "image-debian")
             _note(root, [recipe])
     return root
@@ -38,6 +39,7 @@ def build_application(cloud: Cloud) -> Path:
     if not _is_made_by(root, sources):
         debian = build_debian(cloud)
         with step("the image oat"):
+            _stamp(root).unlink(missing_ok=True)  # what an attempt that fails leaves is no image
             shutil.rmtree(root, ignore_errors=True)
             run(cloud, ["cp", "--archive", "--reflink=auto", str(debian), str(root)], "image-oat")
             run(cloud, [str(recipe), str(root), str(_CHECKOUT)], "image-oat", inherit=True)

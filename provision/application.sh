@@ -14,7 +14,8 @@ install_all() {
   apt-get update -qq
   apt-get install -qq --no-install-recommends python3 python3-pip virtualenv tmux curl make >/dev/null
   cd /vagrant
-  sudo -H -u vagrant bash -euc '
+  # Not sudo: from a terminal it wants another one, which an image that is being made cannot give.
+  runuser -u vagrant -- env -i HOME=/home/vagrant PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 bash -euc '
     [ -x .venv/bin/pip ] || virtualenv -q .venv
     source .venv/bin/activate
     pip install -q -r requirements.txt
