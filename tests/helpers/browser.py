@@ -3,6 +3,8 @@
 import contextlib
 from pathlib import Path
 
+from helpers import waiting
+
 CHROMIUM = Path("/usr/bin/chromium")
 
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
@@ -13,7 +15,7 @@ NAMES = "--host-resolver-rules=MAP *.example 127.0.0.1"
 """Names for proxies on the loopback."""
 
 
-TIMEOUT = 60_000
+TIMEOUT = waiting.TIMEOUT * 1000
 """Milliseconds until what is expected of a page has to be there: a busy machine takes its time."""
 
 
