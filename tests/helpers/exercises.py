@@ -94,7 +94,7 @@ HALF_MENDED = (
         except OSError:
             (self.path / name).unlink()
             raise
-    """)), "could be seen before they were whole"),
+    """)), "(could be seen before they were whole|half images: .* when the disk was full)"),
     Variant(12, "nobody publishes for others", Fault.of(
         "records/database.py", (OVERDUE, "sa.false(), sa.false()"),
     ), "nobody else pushes"),
