@@ -29,8 +29,11 @@ def write_commands(network: Network, nodes: list[Node], database: MariaDB) -> No
     commands = FOLDER / "bin"
     commands.mkdir()
     url = f"mysql+pymysql://tutorial:secretsecret@localhost/tutorial?unix_socket={database.folder / 'socket'}"
-    settings = {"OAT_BROKER_URL": "amqp://guest:guest@rabbitmq:5672/oat", "OAT_DATABASE_URL": url}
-    settings["OAT_TARGET"] = str(FOLDER / "images")
+    settings = {
+        "OAT_BROKER_URL": "amqp://guest:guest@rabbitmq:5672/oat",
+        "OAT_DATABASE_URL": url,
+        "OAT_TARGET": FOLDER / "images",
+    }
     desk = network.hosts[3].inside("env", *(f"{name}={value}" for name, value in settings.items()))
     texts = {"desk": f'exec {shlex.join(desk)} "$@"'}
     for name in ("control", "kill", "unplug", "plug-in"):

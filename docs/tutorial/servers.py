@@ -64,9 +64,7 @@ def write_environment(servers: dict[str, Server]) -> None:
         f"export PATH={shlex.quote(str(commands))}:$PATH\n"
     )
     for name, server in servers.items():
-        own = server.folder / "pid"
-        if server.process:
-            (FOLDER / f"{name}.pid").write_text(own.read_text() if own.exists() else f"{server.process.pid}\n")
+        (FOLDER / f"{name}.pid").write_text(f"{server.pid}\n")
     if isinstance(rabbitmq := servers.get("rabbitmq"), RabbitMQ):
         own = {
             name: value for name, value in rabbitmq.environment.items() if name.startswith(("RABBITMQ_", "ERL_"))

@@ -5,9 +5,8 @@ import random
 
 import pytest
 
-from helpers.missing import require
-from helpers.power import ForgetfulDisk, leave_out_without_fuse
-from helpers.servers import MariaDB, MissingError, RabbitMQ
+from helpers.power import forgetful_disk
+from helpers.servers import MariaDB, RabbitMQ
 from helpers.system import System
 
 SEED = os.environ.get("CHAOS_SEED") or str(random.randrange(10**6))
@@ -56,11 +55,5 @@ def killable(tmp_path, settings):
 @pytest.fixture
 def disk(tmp_path):
     """A disk under the data folder of the services that forgets at a power cut what was not synced."""
-    leave_out_without_fuse()
-    disk = ForgetfulDisk(tmp_path / "disk", tmp_path / "data")
-    try:
-        disk.plug_in()
-    except MissingError as missing:
-        require(str(missing))
-    yield disk
-    disk.unplug()
+    with forgetful_disk(tmp_path / "disk", tmp_path / "data") as disk:
+        yield disk

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from helpers import HELPERS
 from helpers.guard import guard_command, guard_process, release_process
-from helpers.missing import leave_out
+from helpers.missing import leave_out, require
 from helpers.servers import MissingError
 from helpers.waiting import wait_until
 
@@ -21,6 +21,19 @@ def leave_out_without_fuse():
     """Leave out this test where the user may not open the device of FUSE, as in some containers."""
     if FUSE.exists() and not os.access(FUSE, os.R_OK | os.W_OK):
         leave_out(f"a disk that forgets needs FUSE, and this user may not open {FUSE}")
+
+
+@contextlib.contextmanager
+def forgetful_disk(folder, mountpoint):
+    """Yield a disk that is plugged in; leave out this test, or fail, where there is no FUSE."""
+    leave_out_without_fuse()
+    disk = ForgetfulDisk(folder, mountpoint)
+    try:
+        disk.plug_in()
+    except MissingError as missing:
+        require(str(missing))
+    yield disk
+    disk.unplug()
 
 
 class ForgetfulDisk:

@@ -54,6 +54,11 @@ class Server:
         guard_process(self.process.pid, group=True)
         STARTED.append(self)
 
+    @property
+    def pid(self):
+        """The process ID of the server, while it runs."""
+        return self.process.pid
+
     def answers(self):
         if self.has_ended():
             raise RuntimeError(self.account())
@@ -127,7 +132,7 @@ class RabbitMQ(Server):
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self.folder / "logs"),
-            "RABBITMQ_PID_FILE": str(self.folder / "pid"),  # of the server, for which our process waits
+            "RABBITMQ_PID_FILE": str(self.folder / "pid"),
             "ERL_EPMD_PORT": str(self.epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
@@ -137,6 +142,11 @@ class RabbitMQ(Server):
         guard_command(["sh", "-c", "! epmd -kill | grep living"], ERL_EPMD_PORT=str(self.epmd))
         self.wait_until_ready()
         return self
+
+    @property
+    def pid(self):
+        """That of the server itself: our process is a script that waits for it."""
+        return int((self.folder / "pid").read_text())
 
     def stop(self, number=signal.SIGTERM):
         super().stop(number)

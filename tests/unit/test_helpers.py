@@ -13,8 +13,7 @@ import psutil
 import pytest
 
 from helpers.missing import require
-from helpers.power import ForgetfulDisk, leave_out_without_fuse
-from helpers.servers import MissingError
+from helpers.power import forgetful_disk, leave_out_without_fuse
 from helpers.waiting import TIMEOUT, free_port, wait_until
 
 TESTS = next(
@@ -91,16 +90,10 @@ def test_a_folder_and_the_disk_mounted_in_it_end_with_who_made_them(tmp_path):
 
 
 @pytest.fixture
-def forgetful_disk(tmp_path):
+def disk(tmp_path):
     """The process of a disk, as it is started by hand."""
-    leave_out_without_fuse()
-    disk = ForgetfulDisk(tmp_path / "disk", tmp_path / "mounted")
-    try:
-        disk.plug_in()
-    except MissingError as error:
-        require(str(error))
-    yield disk
-    disk.unplug()
+    with forgetful_disk(tmp_path / "disk", tmp_path / "mounted") as disk:
+        yield disk
 
 
 def interrupted(disk):
@@ -110,21 +103,21 @@ def interrupted(disk):
     return disk._process.returncode, (disk.folder / "log").read_text()
 
 
-def test_a_disk_is_stopped_without_a_traceback_after_a_power_cut(forgetful_disk):
-    forgetful_disk.cut(1, 0)
-    code, said = interrupted(forgetful_disk)
+def test_a_disk_is_stopped_without_a_traceback_after_a_power_cut(disk):
+    disk.cut(1, 0)
+    code, said = interrupted(disk)
     assert code == 0, said
     assert "Error" not in said
 
 
-def test_a_disk_names_the_folder_for_which_the_power_is_not_cut(forgetful_disk):
-    survived = forgetful_disk.folder / "content-1"
+def test_a_disk_names_the_folder_for_which_the_power_is_not_cut(disk):
+    survived = disk.folder / "content-1"
     survived.mkdir()
     with pytest.raises(FileExistsError):
-        forgetful_disk.cut(1, 0)
-    assert f"no power cut: {survived} exists" in (forgetful_disk.folder / "log").read_text()
+        disk.cut(1, 0)
+    assert f"no power cut: {survived} exists" in (disk.folder / "log").read_text()
     survived.rmdir()
-    assert list(forgetful_disk.mountpoint.iterdir()) == []  # it still works
+    assert list(disk.mountpoint.iterdir()) == []  # it still works
 
 
 RELEASING = """

@@ -20,6 +20,7 @@ SHUTDOWN_TIMEOUT = 4.5
 a broker that does not answer, and less than the 5 seconds that are promised."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that shut a service down."""
 
 POLL_INTERVAL = 0.1
 """Seconds between two checks whether a service that shuts down is busy."""

@@ -225,10 +225,9 @@ def test_a_deadlock_is_run_again(database_url):
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb", "postgresql"])
 @pytest.mark.parametrize("change", ["DROP TABLE fractals", "ALTER TABLE fractals DROP COLUMN error"])
 def test_tables_dropped_in_use_are_one_line(request, tmp_path, kind, change):
-    on_server = kind != "sqlite"
-    database_url = (
-        request.getfixturevalue(kind).database(uuid4().hex[:8]) if on_server else f"sqlite:///{tmp_path}/oat.db"
-    )
+    database_url = f"sqlite:///{tmp_path}/oat.db"
+    if kind != "sqlite":
+        database_url = request.getfixturevalue(kind).database(uuid4().hex[:8])
     database = Database(database_url, threading.Event())
     database.prepare()
     engine = sa.create_engine(database_url)
