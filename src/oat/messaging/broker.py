@@ -81,11 +81,12 @@ class Broker:
         Raises:
             BrokerError: the broker refuses the first connection, or has the queues with other properties.
         """
-        pauses, connected_once = exponential_backoff(MIN_PAUSE, MAX_PAUSE), False
+        pauses, pause, connected_once = exponential_backoff(MIN_PAUSE, MAX_PAUSE), 0.0, False
         while not self.stopping.is_set() or has_unfinished():
+            connected_at = math.inf
             try:
                 self._open()
-                pauses, connected_once = exponential_backoff(MIN_PAUSE, MAX_PAUSE), True
+                connected_at, connected_once = time.monotonic(), True
                 session()
                 self.close()
                 return
@@ -96,11 +97,11 @@ class Broker:
             except (OSError, KombuError, amqp.AMQPError, ConnectionLostError) as error:
                 reason = error
             self._abandon()
+            if time.monotonic() - connected_at > pause:  # not where it fails as soon as it is open
+                pauses = exponential_backoff(MIN_PAUSE, MAX_PAUSE)
             pause, what = next(pauses), "lost" if connected_once else "cannot reach"
-            log.warning(
-                "%s the broker %s (%s); trying again in %.1f seconds",
-                what, self.address.name, reason or type(reason).__name__, pause,
-            )  # fmt: skip
+            message = "%s the broker %s (%s); trying again in %.1f seconds"
+            log.warning(message, what, self.address.name, reason or type(reason).__name__, pause)
             if self.stopping.wait(pause) and has_unfinished():
                 self._self_pipe.wait(pause)  # until an image is finished
                 self._self_pipe.drain()
