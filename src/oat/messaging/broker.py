@@ -90,18 +90,18 @@ class Broker:
                 session()
                 self.close()
                 return
-            except PERMANENT_ERRORS as error:
-                if not connected_once:
+            except (*PERMANENT_ERRORS, OSError, KombuError, amqp.AMQPError, ConnectionLostError) as error:
+                if isinstance(error, PERMANENT_ERRORS) and not connected_once:
                     raise BrokerError(f"the broker {self.address.name} refuses: {error}") from error
-                reason: Exception = error
-            except (OSError, KombuError, amqp.AMQPError, ConnectionLostError) as error:
                 reason = error
             self._abandon()
             if time.monotonic() - connected_at > pause:  # not where it fails as soon as it is open
                 pauses = exponential_backoff(MIN_PAUSE, MAX_PAUSE)
             pause, what = next(pauses), "lost" if connected_once else "cannot reach"
-            message = "%s the broker %s (%s); trying again in %.1f seconds"
-            log.warning(message, what, self.address.name, reason or type(reason).__name__, pause)
+            log.warning(
+                "%s the broker %s (%s); trying again in %.1f seconds",
+                what, self.address.name, reason or type(reason).__name__, pause,
+            )  # fmt: skip
             if self.stopping.wait(pause) and has_unfinished():
                 self._self_pipe.wait(pause)  # until an image is finished
                 self._self_pipe.drain()
