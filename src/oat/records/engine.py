@@ -1,12 +1,15 @@
 """The engine: SQLAlchemy's options for each kind of database."""
 
+import math
 import os
 import sqlite3
+import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 
 from oat import addresses
 from oat.addresses import SQLITE, DatabaseAddress, parse_database
@@ -32,6 +35,9 @@ _POSTGRESQL_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", 
 _FILE = "oat file"
 """In the `info` of a connection to SQLite: the identity of the file that it has opened."""
 
+_RETURNED_AT = "oat returned at"
+"""In the `info` of a connection to MySQL: when it was returned to the pool, by the monotonic clock."""
+
 _BEGIN_POSTGRESQL = (
     "BEGIN ISOLATION LEVEL READ COMMITTED; "
     f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'; "
@@ -54,6 +60,8 @@ def make_engine(url: str) -> sa.Engine:
     engine = sa.create_engine(_sqlalchemy_url(address), connect_args=connect_args, **options)
     if address.driver == SQLITE:
         _prepare_sqlite(engine, address.database or "")
+    elif address.driver == addresses.MYSQL:
+        _prepare_mysql(engine)
     elif address.driver == addresses.POSTGRESQL:
         _prepare_postgresql(engine)
     _check_options(address, engine, connect_args)
@@ -77,10 +85,13 @@ def _options(address: DatabaseAddress) -> dict[str, Any]:
                 "connect_timeout": CONNECT_TIMEOUT, "read_timeout": READ_TIMEOUT, "write_timeout": READ_TIMEOUT,
             }  # fmt: skip
             session = f"SET SESSION wait_timeout = {IDLE_TIMEOUT}, innodb_lock_wait_timeout = {LOCK_TIMEOUT}"
+            from pymysql import FIELD_TYPE, converters  # noqa: PLC0415 (others need no PyMySQL)
+
+            # PyMySQL's own converter of times takes thirty times as long: a third of what reading a row does.
+            converted = {**converters.conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat}
             return {
-                "connect_args": timeouts | {"init_command": session},
+                "connect_args": timeouts | {"init_command": session, "conv": converted},
                 "isolation_level": "READ COMMITTED",
-                "pool_recycle": IDLE_TIMEOUT // 2,  # before the server closes an idle connection
                 # Not another rollback, which is a round trip, for each transaction that has been committed.
                 "pool_reset_on_return": None,
             }
@@ -147,6 +158,23 @@ def _prepare_sqlite(engine: sa.Engine, file: str) -> None:
         # A transaction that reads first and writes later would fail at the write instead of waiting for the lock.
         read_only = connection.get_execution_options().get("read_only")
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _prepare_mysql(engine: sa.Engine) -> None:
+    """Have a connection that was idle for half of `IDLE_TIMEOUT` replaced: the server may be about to close it.
+
+    `pool_recycle` would replace those in use as well, and the certificates that PyMySQL reads for a new one cost
+    40 ms of a processor.
+    """
+
+    @sa.event.listens_for(engine, "checkin")
+    def on_return(_connection: Any, record: Any) -> None:
+        record.info[_RETURNED_AT] = time.monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def on_checkout(_connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get(_RETURNED_AT, math.inf) > IDLE_TIMEOUT / 2:
+            raise DisconnectionError("idle for too long")  # the pool connects again
 
 
 def _prepare_postgresql(engine: sa.Engine) -> None:

@@ -13,9 +13,9 @@ from oat.web.publisher import Publisher
 POLL_INTERVAL = 1.0
 """Seconds between two polls of the database, at least: as live as a person can follow."""
 
-QUERY_TIME_FACTOR = 50
+QUERY_TIME_FACTOR = 100
 """Times the duration of a poll that pass between two polls, so that those of a large database keep one connection
-busy for 2 % of the time."""
+busy for 1 % of the time."""
 
 DURATIONS = 8
 """Latest polls whose shortest duration counts: on a busy machine the others were waiting for a processor."""

@@ -1,6 +1,7 @@
 """Two trackers at once, and connections that the server closes."""
 
 import threading
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,7 @@ from helpers.waiting import wait_until
 from oat.messages import Result
 from oat.records.clock import utc_now
 from oat.records.database import Database
+from oat.records.engine import IDLE_TIMEOUT
 from oat.records.reconcile import MAX_ATTEMPTS
 from oat.records.schema import fractals, outbox
 from oat.records.states import Status
@@ -81,6 +83,22 @@ def test_an_idle_connection_closed_by_the_server_is_reopened_silently(mariadb, m
     assert not caplog.records
     database.close()
     watching.dispose()
+
+
+def test_a_connection_in_use_is_kept_and_one_that_was_idle_is_replaced(mariadb, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr("oat.records.engine.time", SimpleNamespace(monotonic=lambda: now))
+    database = Database(mariadb.database(uuid4().hex[:8]), threading.Event())
+    ids = []
+    for pause in (0, 1, IDLE_TIMEOUT / 2, IDLE_TIMEOUT / 2, IDLE_TIMEOUT / 2 + 1, 1):
+        now += pause
+        ids.append(
+            database._read(lambda connection: connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one())
+        )
+    database.close()
+    first, second = ids[0], ids[-1]
+    assert first != second
+    assert ids == [first] * 4 + [second] * 2
 
 
 def test_record_and_outbox_row_are_one_transaction(mariadb):
