@@ -174,7 +174,7 @@ def _prepare_mysql(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "checkout")
     def on_checkout(_connection: Any, record: Any, _proxy: Any) -> None:
         if time.monotonic() - record.info.get(_RETURNED_AT, math.inf) > IDLE_TIMEOUT / 2:
-            raise DisconnectionError("idle for too long")  # the pool connects again
+            raise DisconnectionError  # for the pool, which connects again
 
 
 def _prepare_postgresql(engine: sa.Engine) -> None:
