@@ -6,17 +6,25 @@ disk. When that worker was killed, the task was nowhere: not in the queue, not i
 works a thousand times, until a machine is restarted.
 
 There is a safety net: the tracker publishes again what has had no result for a minute. The check
-takes it away (OAT_RESEND_AFTER and OAT_LEASE are a day), makes the images' folder unwritable, waits
-for a worker that is stuck with its tasks, and kills it. A second worker gets all that the broker
-still has. RabbitMQ is started for it: ten seconds.
+takes it away (OAT_RESEND_AFTER and OAT_LEASE are a day), takes away the folder of a worker's images,
+waits until it is stuck with its tasks, and kills it. A second worker gets all that the broker still
+has. RabbitMQ is started for it: ten seconds.
 
 Look at: src/oat/services/worker.py
 """
 
+import random
+import re
+from pathlib import Path
+from typing import Any
+
 from helpers.mutants import Fault
+from helpers.proxy import Proxy
 from helpers.slow_tasks import slow
 from helpers.system import System
-from lab import Harm, Lab, comes, images, kill_consumer, recorded, until, until_logged
+from helpers.tasks import small_tasks
+from lab import Harm, Lab, comes, consumers, images, kill_consumer, recorded, start, until
+from oat.messages import Task
 
 FAULT = Fault.of(
     "services/worker.py",
@@ -29,6 +37,9 @@ FAULT = Fault.of(
         """,
     ),
 )
+
+STUCK = re.compile(r"task \S+: .*; trying again in")
+"""What a worker logs that cannot store an image."""
 
 HINT = """
 Follow one delivery through the worker: `_take`, `_process`, `_publish`. After which line is it safe
@@ -46,26 +57,39 @@ happens is that an image is rendered twice.
 def check(lab: Lab) -> str:
     """Kill a worker that cannot store, and one whose result is not confirmed."""
     system = lab.system(rabbitmq=True)
-    killed_before_it_has_stored(system)
-    killed_before_the_confirm(lab, system)
+    folder = system.folder / "full"
+    workers = [held_worker(lab, system, target) for target in (folder, system.images, system.images)]
+    tasks = small_tasks(22, random.Random())
+    # Not a small one, after which its worker would wait for the broker's answer to a larger prefetch count.
+    large = slow(0.3)
+    system.record(tasks)
+    lab.until_ready()
+    killed_before_it_has_stored(system, tasks, folder, *workers[:2])
+    killed_before_the_confirm(system, large, *workers[2])
     return "A killed worker's tasks are in the queue again, and no image is missing."
 
 
-def killed_before_it_has_stored(system: System) -> None:
+def held_worker(lab: Lab, system: System, target: Path) -> tuple[Proxy, Any]:
+    """Start a worker that comes to RabbitMQ when the proxy releases it."""
+    way = lab.proxy(system)
+    return way, start(system, "oat-worker", "--threads", 1, OAT_TARGET=str(target))
+
+
+def killed_before_it_has_stored(
+    system: System, tasks: list[Task], folder: Path, first: tuple[Proxy, Any], second: tuple[Proxy, Any]
+) -> None:
     """Kill a worker that has tasks and cannot store their images; count what the next worker does not get."""
-    worker = system.start("oat-worker", "--threads", 1)
-    system.produce(1)
-    until(system, lambda: system.queued("results") == 1, "a first image")
-    system.images.rename(system.images.with_name("away"))
-    system.produce(20)
-    until_logged(system, worker, "trying again")
+    way, worker = first
+    way.release()
+    until(system, lambda: consumers(system, "tasks") == 1, "a worker")
+    folder.rename(folder.with_name("away"))
+    system.publish(tasks[:-1])
+    until(system, lambda: STUCK.search(worker.log.read_text()), "a worker that cannot store")
     kill_consumer(system, worker, "tasks")
-    system.images.with_name("away").rename(system.images)
-    before = recorded(system)
-    system.produce(1)
-    [last] = recorded(system) - before
-    worker = system.start("oat-worker", "--threads", 1)
-    until(system, lambda: last in images(system), "the last image of the queue")
+    system.publish(tasks[-1:])
+    way, worker = second
+    way.release()
+    until(system, lambda: str(tasks[-1].uuid) in images(system), "the last image of the queue")
     system.stop(worker)  # it finishes what it has begun, which is all that was in the queue
     count = len(recorded(system))
     if lost := recorded(system) - images(system).keys():
@@ -75,16 +99,14 @@ def killed_before_it_has_stored(system: System) -> None:
         )
 
 
-def killed_before_the_confirm(lab: Lab, system: System) -> None:
+def killed_before_the_confirm(system: System, large: Task, way: Proxy, worker: Any) -> None:
     """Kill a worker to which the broker has not confirmed the result yet."""
-    proxy = lab.proxy(system)
-    proxy.flow(trap=b'"checksum"')
-    worker = system.start("oat-worker")
+    way.flow(trap=b'"checksum"')
+    way.release()
     results = system.queued("results")
-    # Not a small one, after which the worker would wait for the broker's answer to a larger prefetch count.
-    system.send([slow(0.3)])
-    until(system, proxy.trapped.is_set, "a result on its way")
-    proxy.flow_up()
+    system.send([large])
+    until(system, way.trapped.is_set, "a result on its way")
+    way.flow_up()
     until(system, lambda: system.queued("results") == results + 1, "the result")
     kill_consumer(system, worker, "tasks")
     if not comes(lambda: system.queued("tasks") == 1):

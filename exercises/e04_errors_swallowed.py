@@ -12,12 +12,14 @@ does that), sends the last result, and counts. RabbitMQ is started for it: ten s
 Look at: src/oat/services/tracker.py
 """
 
+import random
 from typing import Any
 
 import sqlalchemy as sa
 
 from helpers.mutants import Fault
 from helpers.system import System
+from helpers.tasks import small_tasks
 from lab import MOMENT, TIMEOUT, Harm, Lab, comes, until, until_logged, until_no_consumer
 
 FAULT = Fault.of(
@@ -55,10 +57,7 @@ COUNT = 40
 def check(lab: Lab) -> str:
     """Have the database refuse 39 of 40 results, mend it, and count the records that never hear of theirs."""
     system = lab.system(rabbitmq=True)
-    probe, last = render(system)
-    with system.engine.begin() as connection:
-        connection.execute(sa.text(REFUSE))
-    tracker = system.start("oat-tracker")
+    probe, last, tracker = render(lab, system)
     until_refused(system, tracker, probe)
     with system.engine.begin() as connection:
         connection.execute(sa.text("DROP TRIGGER refuse"))
@@ -76,15 +75,25 @@ def check(lab: Lab) -> str:
     return f"The database refused {COUNT - 1} of {COUNT} results for a moment; all {COUNT} are applied now."
 
 
-def render(system: System) -> tuple[str, str]:
-    """Have 40 results in the queue; take out two, and return them."""
-    system.produce(COUNT)
-    worker = system.start("oat-worker")
+def render(lab: Lab, system: System) -> tuple[str, str, Any]:
+    """Have 40 results in the queue; return two of them, and a tracker to which the others are released."""
+    worker_way = lab.proxy(system)
+    system.start("oat-worker")
+    tracker_way = lab.proxy(system)
+    tracker = system.start("oat-tracker")
+    tasks = small_tasks(COUNT, random.Random())
+    system.record(tasks)
+    lab.until_ready()
+    system.publish(tasks)
+    worker_way.release()
     until(system, lambda: system.queued("results") == COUNT, "all results")
-    system.stop(worker)
     with system.amqp() as connection:
         channel = connection.channel()
-        return channel.basic_get("results", no_ack=True).body, channel.basic_get("results", no_ack=True).body
+        probe, last = (channel.basic_get("results", no_ack=True).body for _ in range(2))
+    with system.engine.begin() as connection:
+        connection.execute(sa.text(REFUSE))
+    tracker_way.release()
+    return probe, last, tracker
 
 
 def until_refused(system: System, tracker: Any, probe: str) -> None:

@@ -6,7 +6,7 @@ takes the worker for dead, closes the connection, and gives the task to the next
 silent in its turn. Small pictures are never concerned. A large one goes from worker to worker, each
 renders it to the end, and is told that nobody listens.
 
-The check asks RabbitMQ for a heartbeat every two seconds, has a worker render a picture of several
+The check asks RabbitMQ for a heartbeat every second, has a worker render a picture of several
 minutes, and listens to its connection: for heartbeats, or for RabbitMQ's patience to end. RabbitMQ
 is started for it: ten seconds.
 
@@ -51,27 +51,29 @@ def check(lab: Lab) -> str:
     """Listen to the connection of a worker that renders."""
     system = lab.system(rabbitmq=True)
     proxy = lab.proxy(system)
+    worker = start(system, "oat-worker", OAT_BROKER_URL=f"{system.environment['OAT_BROKER_URL']}&heartbeat=1")
     slow = disc(1_000_000)  # minutes
-    system.send([slow])
-    worker = start(system, "oat-worker", OAT_BROKER_URL=f"{system.environment['OAT_BROKER_URL']}?heartbeat=2")
+    system.record([slow])
+    lab.until_ready()
+    system.publish([slow])
+    proxy.release()
     until_logged(system, worker, f"processing task {slow.uuid}")
 
     def redelivered() -> bool:
         return system.queued("tasks") == 1
 
-    for heard in range(WANTED):
-        proxy.flow(trap=HEARTBEAT)
-        comes(lambda: proxy.trapped.is_set() or redelivered(), 30, step=0.3)
-        if redelivered():
-            raise Harm(
-                f"1 of 1 workers was taken for dead while it rendered: RabbitMQ received {heard} heartbeats, "
-                "closed the connection, and requeued the task, for the next worker to render from the start."
-            )
-        if not proxy.trapped.is_set():
-            raise Harm(
-                f"The worker sent {heard} heartbeats while it rendered, and RabbitMQ does not mind. So nobody "
-                "would notice if it were dead: its task would never be given to another worker."
-            )
-    proxy.flow()
+    proxy.listen(HEARTBEAT)
+    comes(lambda: proxy.heard >= WANTED or redelivered(), 30, step=0.3)
+    heard = proxy.heard
+    if redelivered():
+        raise Harm(
+            f"1 of 1 workers was taken for dead while it rendered: RabbitMQ received {heard} heartbeats, "
+            "closed the connection, and requeued the task, for the next worker to render from the start."
+        )
+    if heard < WANTED:
+        raise Harm(
+            f"The worker sent {heard} heartbeats while it rendered, and RabbitMQ does not mind. So nobody "
+            "would notice if it were dead: its task would never be given to another worker."
+        )
     until(system, lambda: not redelivered(), "the task still with its worker")
     return f"{WANTED} heartbeats came from the worker while it rendered, and the task is still its own."

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import amqp
+
 from helpers.guard import temporary_folder
 from helpers.proxy import Proxy
 from helpers.servers import MariaDB, RabbitMQ
@@ -52,6 +54,7 @@ class Lab:
 
     def __init__(self, broker_url: str | None = None, database_url: str | None = None) -> None:
         self._urls: dict[type[Any], str | None] = {RabbitMQ: broker_url, MariaDB: database_url}
+        self._booting: list[RabbitMQ] = []
         self._stack = ExitStack()
         self.folder = self._stack.enter_context(temporary_folder())
 
@@ -62,7 +65,10 @@ class Lab:
         self._stack.close()
 
     def system(self, rabbitmq: bool = False, mariadb: bool = False, **settings: str) -> System:
-        """Return a system of services, none running, on the embedded broker and SQLite or on these servers."""
+        """Return a system of services, none running, on the embedded broker and SQLite or on these servers.
+
+        RabbitMQ boots meanwhile, for seconds: what follows goes on beside it, up to `until_ready`.
+        """
         folder = self.folder / "system"
         folder.mkdir()
         broker_url = self._server(RabbitMQ, lambda server: server.url) if rabbitmq else None
@@ -75,17 +81,30 @@ class Lab:
         folder = self.folder / kind.__name__
         folder.mkdir()
         server = kind(folder)
-        self._stack.callback(server.stop)
-        server.start()
+        self._stack.callback(server.discard)
+        if isinstance(server, RabbitMQ):
+            server.launch()
+            self._booting.append(server)
+        else:
+            server.start()
         return url_of(server)
 
+    def until_ready(self) -> None:
+        """Wait until RabbitMQ has booted."""
+        while self._booting:
+            self._booting.pop().wait_until_ready()
+
     def proxy(self, system: System) -> Proxy:
-        """Return a proxy to RabbitMQ; services that are started from now on see it through that alone."""
-        address = system.environment["OAT_BROKER_URL"]
+        """Return a proxy to RabbitMQ; services that are started from now on see it through that alone.
+
+        It holds them until its `release`: so they are started while RabbitMQ boots, and need not be waited for.
+        """
+        address = str(system.broker_url)
         port = int(address.rpartition(":")[2].partition("/")[0])
-        proxy = Proxy(port)
+        proxy = Proxy(port, held=True)
         self._stack.callback(proxy.close)
-        system.environment["OAT_BROKER_URL"] = address.replace(f":{port}/", f":{proxy.port}/")
+        held = f"{address.replace(f':{port}/', f':{proxy.port}/')}?connection_timeout={TIMEOUT:.0f}"
+        system.environment["OAT_BROKER_URL"] = held
         return proxy
 
 
@@ -142,12 +161,14 @@ def kill_consumer(system: System, process: Any, queue: str) -> None:
 
 def until_no_consumer(system: System, queue: str) -> None:
     """Wait until RabbitMQ has noticed the end of the consumer, and returned to `queue` what was unacknowledged."""
+    wait_until(lambda: consumers(system, queue) == 0, f"the end of the consumer of {queue}", TIMEOUT)
 
-    def consumers() -> int:
-        with system.amqp() as connection:
-            return int(connection.channel().queue_declare(queue, passive=True).consumer_count)
 
-    wait_until(lambda: consumers() == 0, f"the end of the consumer of {queue}", TIMEOUT)
+def consumers(system: System, queue: str) -> int:
+    """Return how many consumers `queue` has; none, where nobody has declared it yet."""
+    with system.amqp() as connection, suppress(amqp.NotFound):
+        return int(connection.channel().queue_declare(queue, passive=True).consumer_count)
+    return 0
 
 
 def recorded(system: System) -> set[str]:

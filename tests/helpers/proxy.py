@@ -11,14 +11,24 @@ UP, DOWN = "up", "down"
 
 
 class Proxy:
-    """Passes connections on to `target`, a port of the loopback."""
+    """Passes connections on to `target`, a port of the loopback.
 
-    def __init__(self, target):
+    Args:
+        held: connections wait, as with a server that takes its time, until `release` is called.
+    """
+
+    def __init__(self, target, held=False):
         self.target = target
         self.delay = 0.0
         """Seconds that each piece is held back."""
         self.trap = None
         self.trapped = threading.Event()
+        self.heard = 0
+        """How often what is listened for went up."""
+        self._listening_for = None
+        self._released = threading.Event()
+        if not held:
+            self.release()
         self._flowing = {UP: threading.Event(), DOWN: threading.Event()}
         self._silent = set()
         self._pairs = []
@@ -26,6 +36,14 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         self.flow()
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def release(self):
+        """Let the connections through that were held."""
+        self._released.set()
+
+    def listen(self, pattern):
+        """Count in `heard` how often `pattern` goes up from now on; nothing is held back for it."""
+        self.heard, self._listening_for = 0, pattern
 
     def stall(self, *directions):
         """Hold everything back, and lose nothing."""
@@ -65,10 +83,12 @@ class Proxy:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self.release()
         self.flow()
         self.cut()
 
     def _accept(self):
+        self._released.wait()
         with contextlib.suppress(OSError):
             while True:
                 inner, _ = self._listener.accept()
@@ -85,15 +105,19 @@ class Proxy:
     def _pump(self, source, sink, direction):
         harmed = False
         with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                time.sleep(self.delay)
-                if self.trap and direction == UP and self.trap in data:
-                    self.trap = None
-                    self.stall()
-                    self.trapped.set()
-                self._flowing[direction].wait()
-                harmed = harmed or direction in self._silent
-                if not harmed:
-                    sink.sendall(data)
+            # A process that dies with something unread resets its connection: its end, too, has to be passed on.
+            with contextlib.suppress(ConnectionError):
+                while data := source.recv(65536):
+                    time.sleep(self.delay)
+                    if self._listening_for and direction == UP:
+                        self.heard += data.count(self._listening_for)
+                    if self.trap and direction == UP and self.trap in data:
+                        self.trap = None
+                        self.stall()
+                        self.trapped.set()
+                    self._flowing[direction].wait()
+                    harmed = harmed or direction in self._silent
+                    if not harmed:
+                        sink.sendall(data)
             if not harmed:
                 sink.shutdown(socket.SHUT_WR)

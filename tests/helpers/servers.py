@@ -116,6 +116,12 @@ class RabbitMQ(Server):
     BIN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
     def start(self):
+        self.launch()
+        self.wait_until_ready()
+        return self
+
+    def launch(self):
+        """Start it, and leave the waiting to the caller, who has something to do meanwhile."""
         if not self.BIN.exists():
             raise MissingError("rabbitmq-server")
         config = self.folder / "rabbitmq.conf"
@@ -140,8 +146,6 @@ class RabbitMQ(Server):
         }
         self.spawn(str(self.BIN), env=self.environment)
         guard_command(["sh", "-c", "! epmd -kill | grep living"], ERL_EPMD_PORT=str(self.epmd))
-        self.wait_until_ready()
-        return self
 
     @property
     def pid(self):
