@@ -13,10 +13,12 @@ Look at: src/oat/records/results.py
 """
 
 import json
+import random
 import shutil
 
 from helpers.mutants import Fault
 from helpers.system import System
+from helpers.tasks import small_tasks
 from lab import Harm, Lab, message_files, messages, until
 
 FAULT = Fault.of(
@@ -52,7 +54,7 @@ finds it there already.
 def check(lab: Lab) -> str:
     """Deliver all results twice, and compare the durations."""
     system = lab.system()
-    system.produce(21)
+    system.send(small_tasks(21, random.Random()))
     worker = system.start("oat-worker")
     until(system, lambda: system.queued("results") == 21, "all results")
     system.stop(worker)

@@ -14,11 +14,13 @@ Look at: src/oat/records/results.py
 """
 
 import json
+import random
 
 import sqlalchemy as sa
 
 from helpers.mutants import Fault
 from helpers.system import System
+from helpers.tasks import small_tasks
 from lab import Harm, Lab, recorded, until, until_logged
 
 FAULT = Fault.of(
@@ -51,7 +53,7 @@ WAITS = sa.text("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_st
 def check(lab: Lab) -> str:
     """Be the second tracker, and see whether the database has to end one of the two."""
     system = lab.system(mariadb=True)
-    system.produce(COUNT)
+    system.send(small_tasks(COUNT, random.Random()))
     keys = sorted(recorded(system))
     system.push("results", [result(key) for key in reversed(keys)])
     with system.engine.connect() as second:
