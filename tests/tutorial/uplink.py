@@ -8,6 +8,8 @@ from pathlib import Path
 
 from helpers.guard import guard_command
 
+FORWARDING = Path(__file__).resolve().parents[1] / "helpers" / "forwarding"
+
 NAME = f"oat{os.getpid()}"
 NETWORK, HERE, THERE = (f"10.98.{os.getpid() // 64 % 256}.{os.getpid() % 64 * 4 + host}" for host in (0, 1, 2))
 """A network of four addresses for each process: a guard that is late must not delete another one's rules."""
@@ -31,15 +33,25 @@ def uplink() -> Iterator[list[str]]:
         run("ip", "-n", NAME, "address", "add", f"{THERE}/30", "dev", "eth0")
         run("ip", "-n", NAME, "link", "set", "eth0", "up")
         run("ip", "-n", NAME, "route", "add", "default", "via", HERE)
-        Path("/proc/sys/net/ipv4/ip_forward").write_text("1")  # and so it stays: others may need it meanwhile
-        for rule in RULES:
-            run(*rule_command("-I", rule))
-            guard_command(rule_command("-D", rule))
-        yield ["nsenter", f"--net=/run/netns/{NAME}"]
+        with forwarding():
+            for rule in RULES:
+                run(*rule_command("-I", rule))
+                guard_command(rule_command("-D", rule))
+            yield ["nsenter", f"--net=/run/netns/{NAME}"]
     finally:
         for rule in RULES:
             run(*rule_command("-D", rule), check=False)
         run("ip", "netns", "delete", NAME, check=False)  # and with it the cable
+
+
+@contextmanager
+def forwarding() -> Iterator[None]:
+    """Have this machine pass packets on for the block, or until this process is gone."""
+    with subprocess.Popen([FORWARDING], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        if not holder.stdout.readline():
+            raise OSError("packets cannot be passed on here")
+        yield  # then its standard input is closed, and it is waited for
 
 
 def rule_command(what: str, rule: tuple[str, ...]) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers.missing import require
+from helpers.missing import leave_out, require
 from helpers.power import forgetful_disk, leave_out_without_fuse
 from helpers.waiting import TIMEOUT, free_port, wait_until
 
@@ -141,6 +141,36 @@ def test_what_has_been_stopped_is_left_alone():
         for process in (released, guarded):
             process.kill()
             process.wait()
+
+
+def test_packets_are_passed_on_while_anybody_wants_it():
+    """It is a setting of a network namespace, here of a new one."""
+    if os.getuid() != 0:
+        leave_out("only root can have packets passed on")
+    setting, pipe = "/proc/sys/net/ipv4/ip_forward", subprocess.PIPE
+    words = ["unshare", "--net", "sh", "-c", f"echo 0 >{setting}; echo; exec sleep 600"]
+    with subprocess.Popen(words, stdout=pipe) as place, subprocess.Popen(["sleep", "600"], stdout=pipe) as other:
+        try:
+            place.stdout.readline()
+            inside = ["nsenter", f"--net=/proc/{place.pid}/ns/net"]
+
+            def value():
+                return subprocess.run([*inside, "cat", setting], capture_output=True, check=True).stdout
+
+            holders = []
+            for stdin in (pipe, other.stdout):
+                holder = subprocess.Popen([*inside, TESTS / "helpers" / "forwarding"], stdin=stdin, stdout=pipe)
+                assert holder.stdout.readline() == b"passes packets on\n"
+                holders.append(holder)
+            other.stdout.close()
+            holders[0].communicate(timeout=TIMEOUT)
+            assert value() == b"1\n"
+            other.kill()
+            holders[1].communicate(timeout=TIMEOUT)
+            assert value() == b"0\n"
+        finally:
+            place.kill()
+            other.kill()
 
 
 CLAIMING = """
