@@ -69,16 +69,21 @@ def write_environment(servers: dict[str, Server]) -> None:
         own = {
             name: value for name, value in rabbitmq.environment.items() if name.startswith(("RABBITMQ_", "ERL_"))
         }
-        words = ["env", f"HOME={rabbitmq.folder}", *(f"{name}={value}" for name, value in own.items())]
-        write_command(commands / "rabbitmqctl", [*words, str(rabbitmq.BIN.with_name("rabbitmqctl"))])
+        # Where the server is down, rabbitmqctl leaves a port mapper behind; one that a server uses refuses to end.
+        control = shlex.quote(str(rabbitmq.BIN.with_name("rabbitmqctl")))
+        ended = f'{control} "$@" || {{ code=$?; epmd -kill >/dev/null 2>&1; exit $code; }}'
+        write_command(commands / "rabbitmqctl", ended, HOME=str(rabbitmq.folder), **own)
     if "mariadb" in servers:
         login = ["-h", "127.0.0.1", "-u", USER, f"-p{PASSWORD}", "tutorial"]
-        write_command(commands / "mariadb", ["/usr/bin/mariadb", "--no-defaults", *login])
+        write_command(
+            commands / "mariadb", f'exec {shlex.join(["/usr/bin/mariadb", "--no-defaults", *login])} "$@"'
+        )
 
 
-def write_command(path: Path, words: list[str]) -> None:
-    """Write a command of these words, which passes its arguments on."""
-    path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+def write_command(path: Path, line: str, **variables: str) -> None:
+    """Write a command: a line of the shell, and variables of its environment."""
+    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    path.write_text(f"#!/bin/sh\n{exports}{line}\n")
     path.chmod(0o755)
 
 
