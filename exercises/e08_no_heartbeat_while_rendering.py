@@ -63,7 +63,7 @@ def check(lab: Lab) -> str:
         return system.queued("tasks") == 1
 
     proxy.listen(HEARTBEAT)
-    comes(lambda: proxy.heard >= WANTED or redelivered(), 30, step=0.3)
+    comes(lambda: proxy.heard >= WANTED or redelivered(), step=0.3)
     heard = proxy.heard
     if redelivered():
         raise Harm(
