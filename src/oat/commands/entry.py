@@ -62,6 +62,8 @@ def _loading() -> Iterator[None]:
     """Say in one line why the program cannot be loaded; `cli` handles the errors of what it executes."""
     # What multiplies matrices in NumPy is not used, and would start threads with memory of their own.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Nor is there a plugin of pydantic, which looks for one in the metadata of all that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         yield
     except (ImportError, MemoryError, OSError, SystemError) as error:

@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 
 from oat.web.backend import Backend
 from oat.web.exception_handlers import add_exception_handlers
-from oat.web.openapi import add_schemas
+from oat.web.openapi import DescribedAPI
 from oat.web.routers import api, health, pages
 
 
@@ -22,7 +22,7 @@ def application(backend: Backend) -> FastAPI:
         async with backend.running():
             yield
 
-    app = FastAPI(
+    app = DescribedAPI(
         title="oat",
         summary="Fractals, and the statistics of the system that renders them.",
         version=version("openstack-application-tutorial"),
@@ -39,5 +39,4 @@ def application(backend: Backend) -> FastAPI:
         app.include_router(router)
     app.mount("/static/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    add_schemas(app)
     return app

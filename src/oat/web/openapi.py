@@ -49,8 +49,17 @@ def file_response(media_type: str) -> dict[str, Any]:
     }
 
 
-def add_schemas(app: FastAPI) -> None:
-    """Add the schemas that the responses above refer to: FastAPI adds those of application/json only."""
-    for model in (Problem, Progress):
-        schema = model.model_json_schema(ref_template=_SCHEMA)
-        app.openapi()["components"]["schemas"] |= {**schema.pop("$defs"), model.__name__: schema}
+class DescribedAPI(FastAPI):
+    """An application whose description has the schemas that the responses above refer to, too.
+
+    FastAPI adds those of application/json only. The description is made when it is asked for: it takes longer than
+    all the rest of the application, and most processes never need it.
+    """
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description of the API."""
+        description = super().openapi()
+        for model in (Problem, Progress):
+            schema = model.model_json_schema(ref_template=_SCHEMA)
+            description["components"]["schemas"] |= {**schema.pop("$defs"), model.__name__: schema}
+        return description
