@@ -46,25 +46,33 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_everything_works_through_a_proxy(chromium, tmp_path, case):
-    with System(tmp_path, **case.settings) as system:
+@pytest.fixture(scope="module")
+def services(tmp_path_factory):
+    """A worker and a tracker, which know nothing of what is in front of a gallery."""
+    with System(tmp_path_factory.mktemp("services")) as system:
         system.start("oat-worker")
         system.start("oat-tracker")
-        folder = tmp_path / "nginx"
-        folder.mkdir()
-        nginx = Nginx(folder, options=case.options, upstream=system.gallery() + case.strip, location=case.location)
-        nginx.certificate = trustme.CA().issue_cert("gallery.example") if case.tls else None
-        try:
-            nginx.start()
-        except MissingError as missing:
-            require(str(missing))
-        context = new_context(chromium, ignore_https_errors=True)
-        try:
-            visit(context, f"http{'s' if case.tls else ''}://{case.name}:{nginx.port}{case.location}")
-        finally:
-            context.close()
-            nginx.stop()
+        yield system
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_everything_works_through_a_proxy(chromium, services, tmp_path, monkeypatch, case):
+    monkeypatch.setattr(services, "environment", services.environment | case.settings)
+    upstream = services.gallery()
+    gallery = services.processes[-1]
+    nginx = Nginx(tmp_path, options=case.options, upstream=upstream + case.strip, location=case.location)
+    nginx.certificate = trustme.CA().issue_cert("gallery.example") if case.tls else None
+    try:
+        nginx.start()
+    except MissingError as missing:
+        require(str(missing))
+    context = new_context(chromium, ignore_https_errors=True)
+    try:
+        visit(context, f"http{'s' if case.tls else ''}://{case.name}:{nginx.port}{case.location}")
+    finally:
+        context.close()
+        nginx.stop()
+        services.kill(gallery)
 
 
 def visit(context, url):

@@ -225,7 +225,7 @@ def test_a_failure_says_which_server_has_ended_and_the_next_test_has_it_again(tm
     file = tmp_path / "test_losing.py"
     file.write_text(LOSING)
     command = [sys.executable, "-m", "pytest", "-p", "conftest", "-c", "/dev/null", "-p", "no:cacheprovider", file]
-    environment = os.environ | {"PYTHONPATH": str(TESTS)}
+    environment = os.environ | {"PYTHONPATH": str(TESTS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
     section = done.stdout.partition("a server that has ended")[2]

@@ -6,9 +6,9 @@ from helpers import http
 from helpers.system import System
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(tmp_path_factory):
-    """The embedded system with worker, tracker and gallery."""
+    """The embedded system with worker, tracker and gallery; it ends with these tests: its waiting is not free."""
     with System(tmp_path_factory.mktemp("web"), OAT_WRITE_RATE="100000/minute") as system:
         system.start("oat-worker")
         system.start("oat-tracker")
