@@ -19,13 +19,18 @@ STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
 TIMEOUT = 180
 
 
+PORTS = 15672, 8080
+MOVED = re.compile(r"Fixed port collision for (\d+) => \d+\. Now on port (\d+)\.")
+"""What Vagrant says of a port of this host that somebody else has."""
+
+
 @pytest.fixture
-def topology(request, monkeypatch):
-    """The machines, up; gone afterwards."""
+def ports(request, monkeypatch):
+    """The machines, up, gone afterwards: on which port of this host each of theirs is."""
     monkeypatch.setenv("OAT_TOPOLOGY", request.param)
     try:
-        vagrant("up")
-        yield request.param
+        moved = {int(port): int(other) for port, other in MOVED.findall(vagrant("up"))}
+        yield {port: moved.get(port, port) for port in PORTS}
     finally:
         vagrant("destroy", "--force")
 
@@ -74,25 +79,27 @@ def wait_for_done(machine, more):
     wait_until(lambda: count(machine, "done") >= goal, f"{goal} records that are done", TIMEOUT)
 
 
-def rabbitmqs_page_answers():
+def rabbitmqs_page_answers(port):
     """On the forwarded port of this host, as the tutorial's text has it."""
-    assert get("http://127.0.0.1:15672/")[0] == 200
-    status, body = get("http://127.0.0.1:15672/api/overview", "guest:secretsecret")
+    page = f"http://127.0.0.1:{port}"
+    assert get(f"{page}/")[0] == 200
+    status, body = get(f"{page}/api/overview", "guest:secretsecret")
     assert status == 200
     assert b"rabbitmq_version" in body
-    assert get("http://127.0.0.1:15672/api/overview", "guest:guest")[0] == 401
+    assert get(f"{page}/api/overview", "guest:guest")[0] == 401
 
 
-def gallery_shows_pictures():
+def gallery_shows_pictures(port):
     """On its forwarded port: a page with images, whose addresses bring images."""
-    wait_until(lambda: answers("http://127.0.0.1:8080/readyz"), "the gallery", TIMEOUT)
-    page = get("http://127.0.0.1:8080/", "anyone:secretsecret")[1].decode()
+    gallery = f"http://127.0.0.1:{port}"
+    wait_until(lambda: answers(f"{gallery}/readyz"), "the gallery", TIMEOUT)
+    page = get(f"{gallery}/", "anyone:secretsecret")[1].decode()
     shown = re.findall(rf'src="(/v1/fractals/{UUID})/thumbnail"', page)
     assert shown, page[:3000]
     for name, start in (("thumbnail", b"RIFF"), ("image", b"\x89PNG")):
-        status, image = get(f"http://127.0.0.1:8080{shown[0]}/{name}", "anyone:secretsecret")
+        status, image = get(f"{gallery}{shown[0]}/{name}", "anyone:secretsecret")
         assert (status, image[:4]) == (200, start)
-    assert get("http://127.0.0.1:8080/")[0] == 401
+    assert get(f"{gallery}/")[0] == 401
 
 
 def answers(url):
@@ -103,9 +110,9 @@ def answers(url):
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("topology", ["single"], indirect=True)
-def test_the_tutorials_text_as_it_stands(topology):
-    rabbitmqs_page_answers()
+@pytest.mark.parametrize("ports", ["single"], indirect=True)
+def test_the_tutorials_text_as_it_stands(ports):
+    rabbitmqs_page_answers(ports[15672])
 
     for user, database in (("root", "mysql"), ("tutorial", "tutorial")):
         who = ssh("oat", f"mysql -u {user} -psecretsecret {database} -Ne 'SELECT CURRENT_USER(), DATABASE()'")
@@ -145,8 +152,8 @@ def test_the_tutorials_text_as_it_stands(topology):
     ssh("oat", "oat-windows")
     assert ssh("oat", "tmux list-windows -t oat -F '#W'").split() == ["worker", "tracker", "producer", "web"]
     wait_for_done("oat", 2)
-    rabbitmqs_page_answers()
-    gallery_shows_pictures()
+    rabbitmqs_page_answers(ports[15672])
+    gallery_shows_pictures(ports[8080])
 
 
 def screens_show_the_log_lines(services):
@@ -187,23 +194,23 @@ UNITS = (
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("topology", ["cluster"], indirect=True)
-def test_the_cluster_works_and_outlives_a_worker(topology):
-    rabbitmqs_page_answers()
+@pytest.mark.parametrize("ports", ["cluster"], indirect=True)
+def test_the_cluster_works_and_outlives_a_worker(ports):
+    rabbitmqs_page_answers(ports[15672])
     for machine, unit in UNITS:
         # Active means that it has told systemd so: it is connected.
         wait_until(lambda m=machine, u=unit: state(m, u) == "active", f"{unit} on {machine}", TIMEOUT)
     wait_for_done("service", 10)
     workers = "SELECT DISTINCT worker FROM fractals WHERE worker IS NOT NULL"
     wait_until(lambda: set(sql("service", workers)) == {"worker1", "worker2"}, "both workers", TIMEOUT)
-    gallery_shows_pictures()
+    gallery_shows_pictures(ports[8080])
     for machine, unit in UNITS:
         is_confined(machine, unit)
         comes_back(machine, unit)
     # Provisioning once more, the servers' restart included, changes nothing.
     vagrant("provision", "service", "tracker", "worker2")
     wait_for_done("service", 5)
-    gallery_shows_pictures()
+    gallery_shows_pictures(ports[8080])
 
     vagrant("halt", "--force", "worker1")
     wait_for_done("service", 10)
