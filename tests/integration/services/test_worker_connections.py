@@ -90,9 +90,10 @@ def redelivered(worker, lost):
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_tasks_survive_more_lost_connections_than_redeliveries_are_allowed(
-    vhost, rabbitmq, proxy, renderer, tmp_path, threads
+    vhost, rabbitmq, proxy, renderer, tmp_path, monkeypatch, threads
 ):
     """Each is rendered once and answered, also those that waited behind the first; none is dead-lettered."""
+    monkeypatch.setattr(oat.messaging.broker, "MAX_PAUSE", 0.01)  # each connection is lost as soon as it is open
     tasks = [task(uuid=UUID(int=n)) for n in range(1, threads + 2)]
     in_session(
         Settings(broker_url=vhost), lambda broker: broker.publish_all(TASKS, [each.to_json() for each in tasks])
