@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ CONNECT_TIMEOUT = 10.0
 
 READ_TIMEOUT = 30.0
 """Seconds a broker may take to reply, or to send the rest of a frame: as long as for a heartbeat."""
+
+_NO_USER_TIMEOUT = {socket.TCP_USER_TIMEOUT: 0} if hasattr(socket, "TCP_USER_TIMEOUT") else {}  # Linux has it
+"""Options of the socket: py-amqp's own limit for what is sent and not received, one second, would end connections
+to a broker that reads nothing while its memory is full. One that is gone is noticed by its heartbeats."""
 
 
 class FolderError(Exception):
@@ -72,6 +77,7 @@ def connect(address: BrokerAddress) -> Connection:
         connect_timeout=address.connection_timeout or CONNECT_TIMEOUT,
         # Without a host name to verify, any certificate that a trusted authority has signed would do.
         ssl={"server_hostname": address.host} if address.tls else False,
+        transport_options={"socket_settings": _NO_USER_TIMEOUT},
     )
     connection.ensure_connection(max_retries=0, reraise_as_library_errors=False)  # the pauses are the caller's
     # py-amqp's own read_timeout does not end a read that stops in the middle of a frame.
