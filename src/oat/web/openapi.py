@@ -52,14 +52,15 @@ def file_response(media_type: str) -> dict[str, Any]:
 class DescribedAPI(FastAPI):
     """An application whose description has the schemas that the responses above refer to, too.
 
-    FastAPI adds those of application/json only. The description is made when it is asked for: it takes longer than
-    all the rest of the application, and most processes never need it.
+    FastAPI adds those of application/json only. The description is made once, and when it is asked for: it takes
+    longer than all the rest of the application, and most processes never need it.
     """
 
     def openapi(self) -> dict[str, Any]:
         """Return the description of the API."""
-        description = super().openapi()
-        for model in (Problem, Progress):
-            schema = model.model_json_schema(ref_template=_SCHEMA)
-            description["components"]["schemas"] |= {**schema.pop("$defs"), model.__name__: schema}
-        return description
+        if self.openapi_schema is None:
+            schemas = super().openapi()["components"]["schemas"]
+            for model in (Problem, Progress):
+                schema = model.model_json_schema(ref_template=_SCHEMA)
+                schemas |= {**schema.pop("$defs"), model.__name__: schema}
+        return super().openapi()

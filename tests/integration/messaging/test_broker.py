@@ -1,10 +1,13 @@
 """The broker on RabbitMQ: confirmed, acknowledged, requeued, redelivered."""
 
+import socket
 import threading
 
 import pytest
 
+from oat.addresses import parse_broker
 from oat.messaging.broker import Broker
+from oat.messaging.connection import connect
 from oat.messaging.queues import TASKS
 from oat.settings import Settings
 
@@ -88,3 +91,10 @@ def test_a_message_that_the_broker_cannot_store_is_not_confirmed(in_session, rab
         rabbitmq.control("clear_policy", "full")
     assert attempts == [0, 1]
     assert "could not store" in caplog.text
+
+
+def test_what_a_broker_does_not_receive_for_a_while_does_not_end_the_connection(vhost):
+    """It reads nothing while its memory is full, as `test_network` shows; heartbeats notice one that is gone."""
+    with connect(parse_broker(vhost)) as connection:
+        option = connection.connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert option == 0
