@@ -1,6 +1,7 @@
 """The entry points of the programs: they handle signals before they load the rest, which takes a second."""
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -14,6 +15,10 @@ SERVICES = frozenset({"producer", "worker", "tracker", "web"})
 
 INTERRUPTED, TERMINATED = 130, 143
 """The statuses of a program that a signal ended before its work was done, as shells have them."""
+
+COLLECTION_THRESHOLD = 50_000
+"""New objects until Python looks for garbage. By default it looks after 700 or 2,000, also while libraries are
+loaded, which are none."""
 
 
 def main() -> NoReturn:
@@ -60,6 +65,7 @@ def _service_main(name: str = "") -> NoReturn:
 @contextlib.contextmanager
 def _loading() -> Iterator[None]:
     """Say in one line why the program cannot be loaded; `cli` handles the errors of what it executes."""
+    gc.set_threshold(COLLECTION_THRESHOLD)
     # What multiplies matrices in NumPy is not used, and would start threads with memory of their own.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Nor is there a plugin of pydantic, which looks for one in the metadata of all that is installed.
@@ -74,6 +80,8 @@ def _loading() -> Iterator[None]:
         if is_out_of_memory(error):
             sys.exit("oat: out of memory: free some memory, or raise its limit (ulimit -v)")
         sys.exit(f"oat: the installation is not complete ({error}): install the requirements again")
+    finally:
+        gc.freeze()  # or Python looks through all that is loaded once more when it ends
 
 
 def _end_on_signals(interrupted: int, terminated: int) -> None:

@@ -9,5 +9,4 @@ import gc
 
 def exempt_from_collection() -> None:
     """Exempt all objects that there are now from garbage collection; called once, when everything is loaded."""
-    gc.collect()
     gc.freeze()
