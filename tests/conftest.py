@@ -3,6 +3,7 @@
 Tests whose server is missing are skipped with a warning; with CI=true they fail.
 """
 
+import gc
 import signal
 import threading
 import warnings
@@ -37,6 +38,12 @@ def default_sigint():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def pytest_collection_finish():
+    """Exempt what is loaded from garbage collection, which would go through it again and again."""
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 def pytest_collection_modifyitems(items):

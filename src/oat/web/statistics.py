@@ -13,9 +13,9 @@ from oat.web.publisher import Publisher
 POLL_INTERVAL = 1.0
 """Seconds between two polls of the database, at least: as live as a person can follow."""
 
-QUERY_TIME_FACTOR = 100
-"""Times the duration of a poll that pass between two polls, so that those of a large database keep one connection
-busy for 1 % of the time."""
+QUERY_TIME_FACTOR = 200
+"""Times the duration of a poll that pass between two polls: those for the statistics and those for the progress of
+tasks keep a connection busy for 0.5 % of the time each, however slow the machine or large the database."""
 
 DURATIONS = 8
 """Latest polls whose shortest duration counts: on a busy machine the others were waiting for a processor."""
