@@ -16,7 +16,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-ATTEMPTS, PAUSE = 50, 0.2
+ATTEMPTS, PAUSE = 300, 0.2
 """Attempts at a command that cleans up, and seconds between them: a port mapper stays while it knows of a node."""
 
 

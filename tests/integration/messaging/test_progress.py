@@ -50,9 +50,11 @@ def test_tasks_go_on_where_reports_are_forbidden(vhost, rabbitmq, allowed):
     rabbitmq.control("add_user", user, "secretsecret")
     rabbitmq.control("set_permissions", user, configure, ours, ".*")
     worker = broker(rabbitmq.url.replace("guest:guest", f"{user}:secretsecret"))
-    sizes = []
+    sessions, sizes = [], []
 
     def session():
+        sessions.append("connected")
+        assert len(sessions) == 1, "the connection was lost"
         for _ in range(2):
             assert not answered(worker)
         worker.progress.watch()
