@@ -87,6 +87,24 @@ def test_a_picture_appears_while_one_watches(open_page, running):
     assert page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.uuid)") == live
 
 
+def test_an_event_of_what_is_shown_takes_no_click(open_page, running):
+    page = open_page("/")
+    card = page.locator(".card").first
+    uuid = card.get_attribute("data-uuid")
+    fractal = http.get(f"{running.url}/v1/fractals/{uuid}").json()
+    show = "fractal => showInGallery(document.querySelector('.grid'), fractal)"
+    before = card.element_handle()
+    page.evaluate(show, fractal | {"duration": 99.0})
+    assert not before.evaluate("card => card.isConnected")
+    expect(card.locator(".quiet")).to_contain_text("99.0 s")
+    page.reload()
+    card.hover()
+    page.mouse.down()
+    page.evaluate(show, fractal)
+    page.mouse.up()
+    page.wait_for_url(f"**/fractals/{uuid}")
+
+
 def test_from_the_form_to_the_image(open_page):
     page = open_page("/create")
     box = page.locator("#map").bounding_box()

@@ -63,6 +63,10 @@ function createCard(fractal) {
   return card;
 }
 
+function shownBy(card) {
+  return [card.dataset.status, ...[...card.querySelectorAll(".state, .c, .quiet")].map((part) => part.textContent)].join("\n");
+}
+
 // Newest first, as the server orders them: by time, to the microsecond, and then by UUID.
 function isNewer(a, b) {
   const [first, second] = [a, b].map(({ created, uuid }) => `${created.replace(/(Z|\+00:00)$/, "")} ${uuid}`);
@@ -78,6 +82,8 @@ function showInGallery(grid, fractal) {
   }
   const card = createCard(fractal);
   if (old) {
+    // Not replaced without need: a click on a card that is replaced before the button is released is lost.
+    if (shownBy(old) === shownBy(card)) return;
     const focused = old.contains(document.activeElement);
     old.replaceWith(card);
     if (focused) card.querySelector("a").focus();
