@@ -12,6 +12,9 @@ from helpers.servers import MissingError, Server
 
 ALL = ["s3:*"]
 WITHOUT_DELETE = ["s3:PutObject", "s3:GetObject", "s3:ListBucket"]
+CODES = {400: "AuthorizationHeaderMalformed", 403: "AccessDenied", 501: "NotImplemented"}
+"""What a server says with a status, if nothing else is asked for."""
+
 PROVISIONING = 7
 """Requests of `Moto._provision`: the server checks the rights of all that come later."""
 
@@ -71,7 +74,8 @@ class LesserS3:
 
     Args:
         endpoint: the server; it gets the requests unchanged, the signed Host header included.
-        refuse: gets method and path with query, and returns the status to answer with, None to pass it on.
+        refuse: gets method and path with query, and returns the status to answer with, or status and code; None
+            to pass it on.
     """
 
     def __init__(self, endpoint, refuse):
@@ -84,16 +88,16 @@ class LesserS3:
 
             def handle_any(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                status = refuse(self.command, self.path)
-                if status is None:
+                refusal = refuse(self.command, self.path)
+                if refusal is None:
                     request = proxy.upstream.build_request(
                         self.command, self.path, content=body, headers=dict(self.headers)
                     )
                     answer = proxy.upstream.send(request)
                     status, headers, content = answer.status_code, answer.headers, answer.content
                 else:
-                    code = {400: "AuthorizationHeaderMalformed", 403: "AccessDenied", 501: "NotImplemented"}.get(
-                        status, "Refused"
+                    status, code = (
+                        refusal if isinstance(refusal, tuple) else (refusal, CODES.get(refusal, "Refused"))
                     )
                     headers, content = {}, f"<Error><Code>{code}</Code></Error>".encode()
                 proxy.requests.append((self.command, self.path, status))

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from helpers.clocks import clock
 from helpers.processes import terminate
 from helpers.s3 import LesserS3
 from helpers.servers import SeaweedFS
@@ -136,6 +137,30 @@ def test_a_server_that_is_busy_is_waited_for(lesser, tmp_path, status):
         busy.clear()
         system.start("oat-tracker")
         system.wait_for(3)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "RequestTimeout"), (403, "QuotaExceeded"), (403, "RequestTimeTooSkewed")]
+)
+def test_a_refusal_that_is_over_after_a_while_is_waited_for(lesser, tmp_path, status, code):
+    passing = [(status, code)]
+    system, _ = lesser(tmp_path, lambda method, _path: next(iter(passing), None) if method == "PUT" else None)
+    with system:
+        system.produce(3)
+        worker = system.start("oat-worker")
+        wait_until(lambda: "trying again" in worker.log.read_text(), "a log line")
+        assert code in worker.log.read_text()
+        passing.clear()
+        system.start("oat-tracker")
+        system.wait_for(3)
+
+
+def test_a_clock_that_is_not_set_yet_is_waited_for(bucket, tmp_path, wrong_clocks):
+    with System(tmp_path, OAT_TARGET=bucket, **clock("+1h")) as system:
+        worker = system.start("oat-worker")
+        wait_until(lambda: "trying again" in worker.log.read_text(), "a log line")
+        assert "timedatectl" in worker.log.read_text()
+        system.stop(worker)
 
 
 def run_and_audit(system, count):

@@ -43,6 +43,22 @@ _PASSING = frozenset({"408", "409", "412", "425", "429"})
 """Statuses from 300 to 499 that are over after a while. The others, and 501, are there after a retry as well:
 another region, a right that the key has not, a request that the server does not know."""
 
+_PASSING_CODES = {
+    "RequestTimeTooSkewed": "the clock of this machine, or of the server, is wrong by minutes: see timedatectl",
+    "QuotaExceeded": "free some space, or have the quota raised",
+    "XMinioAdminBucketQuotaExceeded": "free some space, or have the quota raised",
+    "RequestTimeout": "",
+    "IncompleteBody": "",
+    "BadDigest": "",
+    "XAmzContentSHA256Mismatch": "",
+    "Throttling": "",
+}
+"""Codes of S3, Ceph and MinIO in answers with such a status that are over after a while as well, and what helps: a
+clock that is not set yet, a full bucket, a request that was damaged or delayed on its way, too many of them."""
+
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+"""In the server's response, which is in the message of an error."""
+
 _NO_S3 = ("redirect without LOCATION", "Unable to extract metadata")
 """In the message of an error that has no status: the bucket is in another region, or the server has not S3."""
 
@@ -143,14 +159,12 @@ class Bucket:
     @contextlib.contextmanager
     def _as_os_error(self) -> Iterator[None]:
         """Raise obstore's errors as `OSError`, with a message of one line without credentials."""
-        from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError  # noqa: PLC0415 (as above)
+        from obstore.exceptions import BaseError  # noqa: PLC0415 (as above)
 
         try:
             yield
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{self.url}: {_summary(error)}") from None
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise PermissionError(f"{self.url}: {_summary(error)}") from None
         except BaseError as error:
             if _METADATA_SERVICE in str(error):
                 raise PermissionError(
@@ -162,15 +176,18 @@ class Bucket:
 
 
 def _is_refusal(text: str) -> bool:
-    status = _STATUS.search(text)
+    code, status = _CODE.search(text), _STATUS.search(text)
+    if code is not None and code[1] in _PASSING_CODES:
+        return False
     if status is None:
         return any(part in text for part in _NO_S3)
     return status[1] == "501" or (status[1][0] in "34" and status[1] not in _PASSING)
 
 
 def _summary(error: Exception) -> str:
-    """Return the message of `error` in one line, with the server's response reduced to its error code."""
+    """Return the message of `error` in one line: the server's response is reduced to its code, and a remedy."""
     text = str(error).partition("\n\nDebug source")[0]
-    code = re.search(r"<Code>(\w+)</Code>", text)
+    code = _CODE.search(text)
+    remedy = _PASSING_CODES.get(code[1]) if code else None
     text = re.sub(r":?\s*<.*", f" ({code[1]})" if code else "", text, flags=re.DOTALL)
-    return " ".join(text.split())
+    return " ".join(text.split()) + (f"; {remedy}" if remedy else "")
