@@ -185,10 +185,14 @@ def _prepare_postgresql(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "do_connect")
     def connect(dialect: Any, _record: Any, args: Any, options: dict[str, Any]) -> Any:
         try:
-            return dialect.loaded_dbapi.connect(*args, **options)
+            connection = dialect.loaded_dbapi.connect(*args, **options)
         except dialect.loaded_dbapi.OperationalError as error:
             from oat.records.startup_errors import startup_sqlstate  # noqa: PLC0415 (psycopg is loaded by now)
 
             if error.sqlstate is None and not isinstance(error, dialect.loaded_dbapi.errors.ConnectionTimeout):
                 error.sqlstate = startup_sqlstate(options)
             raise
+        from oat.records.encoding import use_encoding_of_database  # noqa: PLC0415 (as above)
+
+        use_encoding_of_database(connection)
+        return connection
