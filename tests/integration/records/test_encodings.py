@@ -1,9 +1,11 @@
-"""PostgreSQL databases of any encoding, and clients that are told another one."""
+"""PostgreSQL databases of any encoding, clients that are told another one, and passwords in any language."""
 
 import threading
+from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
+import pymysql
 import pytest
 
 from helpers.tasks import some_tasks
@@ -52,3 +54,15 @@ def test_a_failure_is_recorded_through_pgbouncer(postgresql, pooled, encoding):
     pooler = pooled.rpartition("/")[0]
     url = f"{pooler}/{database_of(postgresql, encoding).rpartition('/')[2]}"
     assert [recorded_reason(url) for _ in range(5)] == [ENCODINGS[encoding]] * 5
+
+
+@pytest.mark.parametrize("password", ["café", "☃", "пароль"])
+def test_mariadb_takes_a_password_in_any_language(mariadb, password):
+    url = mariadb.database(uuid4().hex[:8])
+    user = f"ü☃{uuid4().hex[:8]}"
+    with pymysql.connect(host="127.0.0.1", port=mariadb.port, user="root", autocommit=True) as connection:
+        connection.cursor().execute(f"CREATE USER '{user}'@localhost IDENTIFIED BY %s", [password])
+        connection.cursor().execute(f"GRANT ALL ON `tutorial%`.* TO '{user}'@localhost")
+    own = url.replace("tutorial:secretsecret@", f"{quote(user)}:{quote(password)}@")
+    parameters = f"{url.replace('tutorial:secretsecret@', '')}?user={quote(user)}&password={quote(password)}"
+    assert [recorded_reason(each) for each in (own, parameters)] == [REASON] * 2
