@@ -77,6 +77,8 @@ def test_with_the_host_passed_on(behind):
         ("gallery.example", "https://gallery.example"),
         ("gallery.example:443", "https://gallery.example"),
         ("gallery.example:8443", "https://gallery.example:8443"),
+        ("GALLERY.Example", "https://gallery.example"),
+        ("gallery.example.", "https://gallery.example."),
     ):
         assert form(client, host=host, origin=origin) == 303, (host, origin)
         for other in (EVIL, "http://gallery.example:81", "http://sub.gallery.example", "null", "", "http://[",

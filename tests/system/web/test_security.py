@@ -78,6 +78,11 @@ def test_a_foreign_host_name_is_rejected(api):
     problem(api.get("/v1/statistics", headers={"host": "elsewhere.example"}), 421)
 
 
+@pytest.mark.parametrize("host", ["LOCALHOST", "localhost.:80", "App.LocalHost", "127.1.2.3", "[::1]:80"])
+def test_the_loopback_is_known_however_it_is_written(api, host):
+    assert api.get("/v1/statistics", headers={"host": host}).status_code == 200
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
 def test_an_address_open_to_others_needs_a_token(tmp_path, host):
     with System(tmp_path) as system:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from oat.settings import SettingsError
 from oat.web.middleware.rate_limit import RateLimitMiddleware
 from oat.web.problems import ProblemError
 
@@ -27,3 +28,10 @@ def test_nobody_is_locked_out_because_the_clock_is_set(monkeypatch, step):
         await limited.check(SCOPE)
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize("rate", ["5/second;6/minute", "5/minute, 2/second", "5", "-5/minute", "5/fortnight", ""])
+def test_a_rate_is_one_number_and_one_time(rate):
+    for rates in (("2/minute", rate), (rate, "2/minute")):
+        with pytest.raises(SettingsError, match="expected a number and a time"):
+            RateLimitMiddleware(None, *rates)

@@ -3,7 +3,7 @@
 import time
 from http import HTTPStatus
 
-from limits import parse
+from limits import parse_many
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from starlette.types import ASGIApp, Scope
@@ -36,7 +36,7 @@ class RateLimitMiddleware(CheckMiddleware):
     def __init__(self, app: ASGIApp, read_rate: str, write_rate: str) -> None:
         super().__init__(app)
         try:
-            self._read_rate, self._write_rate = parse(read_rate), parse(write_rate)
+            [self._read_rate], [self._write_rate] = parse_many(read_rate), parse_many(write_rate)
         except ValueError:
             raise SettingsError(
                 f"OAT_READ_RATE {read_rate!r}, OAT_WRITE_RATE {write_rate!r}: "

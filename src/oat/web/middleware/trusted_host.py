@@ -36,8 +36,8 @@ class TrustedHostMiddleware(CheckMiddleware):
         headers = Headers(scope=scope)
         forwarded = [name for value in headers.getlist(FORWARDED_HOST) for name in value.split(",")]
         for host in (headers.get("host", ""), *forwarded):
-            name = _without_port(host.strip())
-            if not is_loopback(name) and name.lower() not in self._allowed:
+            name = _normalized(_without_port(host.strip()))
+            if not is_loopback(name) and name not in self._allowed:
                 raise ProblemError(
                     HTTPStatus.MISDIRECTED_REQUEST,
                     f"host {host!r} is not this machine's loopback, and no token is set: "
@@ -50,7 +50,13 @@ def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        name = _normalized(host)
+        return name == "localhost" or name.endswith(".localhost")
+
+
+def _normalized(name: str) -> str:
+    """Return a name of a host in lower case, without the dot that says that it is complete."""
+    return name.lower().removesuffix(".")
 
 
 def _without_port(host: str) -> str:
