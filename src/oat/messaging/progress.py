@@ -9,7 +9,6 @@ import fcntl
 import json
 import logging
 import os
-import time
 import weakref
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import IO, Any
 
 import amqp
 
-from oat.process import unique_name, write_temporary
+from oat.process import file_system_time, unique_name, write_temporary
 
 PROGRESS = "progress"
 """The name of the exchange; with the embedded broker, of a folder."""
@@ -145,7 +144,9 @@ class EmbeddedReports(ProgressReports):
     def publish(self, body: bytes) -> None:
         """Write the report into its file, if anybody watches."""
         with contextlib.suppress(OSError):  # a full disk is the task's concern
-            self.watched = any(map(_is_fresh, self._folder.glob("watcher-*")))
+            watchers = list(self._folder.glob("watcher-*"))
+            now = file_system_time(self._folder) if watchers else 0.0
+            self.watched = any(_is_fresh(path, now) for path in watchers)
             if self.watched:
                 temporary, file = write_temporary(self._folder, body)
                 lock = open(file, "wb", buffering=0)  # noqa: SIM115, PTH123 (it is closed when the next one is there)
@@ -172,11 +173,12 @@ class EmbeddedReports(ProgressReports):
         if not self._watching:
             return []
         self._renew()
+        now = file_system_time(self._folder)
         reports: list[bytes | str] = []
         read: dict[str, tuple[float, bool]] = {}
         for path in (*self._folder.glob("report-*.json"), *self._folder.glob("watcher-*")):
             with contextlib.suppress(OSError):
-                if not _is_fresh(path):
+                if not _is_fresh(path, now):
                     path.unlink()
                 elif path.suffix:
                     body, was_killed, written = _read_report(path)
@@ -218,10 +220,13 @@ def _as_killed(body: bytes) -> bytes:
         return body
 
 
-def _is_fresh(path: Path) -> bool:
-    """Return whether a file was written less than `WATCH_TIMEOUT` seconds ago; a time in the future is none."""
+def _is_fresh(path: Path, now: float) -> bool:
+    """Return whether a file was written less than `WATCH_TIMEOUT` seconds before `now`, the time in its folder.
+
+    A time in the future is none: the clock was set back since.
+    """
     try:
-        return abs(time.time() - os.stat(path).st_mtime) < WATCH_TIMEOUT  # noqa: PTH116 (`Path` takes twice as long)
+        return abs(now - os.stat(path).st_mtime) < WATCH_TIMEOUT  # noqa: PTH116 (`Path` takes twice as long)
     except FileNotFoundError:
         return False
 

@@ -8,6 +8,7 @@ from oat.process.backoff import exponential_backoff
 from oat.process.collection import exempt_from_collection
 from oat.process.durable_folder import DurableFolder, create_durably
 from oat.process.files import (
+    file_system_time,
     remove_stale_files,
     stale_files,
     temporary_name,
@@ -38,6 +39,7 @@ __all__ = [
     "drop_unwritable",
     "exempt_from_collection",
     "exponential_backoff",
+    "file_system_time",
     "flush_output",
     "format_duration",
     "format_number",

@@ -125,10 +125,10 @@ def _is_being_written(path: str, match: re.Match[str]) -> bool:
     except FileNotFoundError:
         return True  # it has just been renamed
     # Further in the future than that: its clock was set back, which does not tell how old the file is.
-    return abs(_file_system_time(os.path.dirname(path)) - modified) < STALE_AFTER  # noqa: PTH120 (see above)
+    return abs(file_system_time(os.path.dirname(path)) - modified) < STALE_AFTER  # noqa: PTH120 (see above)
 
 
-def _file_system_time(folder: str) -> float:
+def file_system_time(folder: str | os.PathLike[str]) -> float:
     """Return the time by the clock that dates files in `folder`: on a network drive, that of its server."""
     probe = os.path.join(folder, temporary_name(f"{next(_counter)}.time"))  # noqa: PTH118 (see above)
     try:
@@ -139,4 +139,5 @@ def _file_system_time(folder: str) -> float:
         return os.fstat(file).st_mtime
     finally:
         os.close(file)
-        os.unlink(probe)  # noqa: PTH108 (see above)
+        with contextlib.suppress(OSError):
+            os.unlink(probe)  # noqa: PTH108 (see above)
