@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from helpers.servers import MissingError, Server, as_unprivileged
+from helpers.commands import as_unprivileged
+from helpers.servers import MissingError, Server
 
 
 class PgBouncer(Server):

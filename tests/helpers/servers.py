@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from helpers.commands import as_unprivileged, prepare
 from helpers.guard import guard_command, guard_process, release_process
 from helpers.waiting import free_port, wait_until
 
@@ -25,14 +26,6 @@ STARTED: list["Server"] = []
 
 class MissingError(Exception):
     """A server is not installed here."""
-
-
-def as_unprivileged(user, folder):
-    """Some servers refuse to run as root: the words before a command that runs it as `user`."""
-    if os.getuid() != 0:
-        return []
-    shutil.chown(folder, user)
-    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
 
 
 @dataclass(eq=False)
@@ -183,13 +176,14 @@ class MariaDB(Server):
         if not Path("/usr/sbin/mariadbd").exists():
             raise MissingError("mariadb-server-core")
         data = self.folder / "data"
-        as_root = ["--user=root"] if os.getuid() == 0 else []
+        # One that starts deletes the temporary tables of those that have the same folder for them.
+        own = [f"--datadir={data}", f"--tmpdir={self.folder}", *(["--user=root"] if os.getuid() == 0 else [])]
         if not data.exists():
             installer = ["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal"]
-            subprocess.run([*installer, f"--datadir={data}", *as_root], check=True, capture_output=True)
+            prepare([*installer, *own])
         self.spawn(
-            "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={data}", f"--port={self.port}",
-            "--bind-address=127.0.0.1", f"--socket={self.folder / 'socket'}", *as_root, *self.options,
+            "/usr/sbin/mariadbd", "--no-defaults", *own, f"--port={self.port}",
+            "--bind-address=127.0.0.1", f"--socket={self.folder / 'socket'}", *self.options,
         )  # fmt: skip
         self.wait_until_ready()
         import pymysql  # noqa: PLC0415 (only here)
@@ -221,7 +215,7 @@ class PostgreSQL(Server):
         data = self.folder / "data"
         if not data.exists():
             initdb = [found[-1] / "initdb", "-D", data, "-U", "tutorial", "--auth=trust", "--no-sync"]
-            subprocess.run([*prefix, *initdb], check=True, capture_output=True, cwd="/")
+            prepare([*prefix, *initdb], cwd="/")
         self.spawn(
             *prefix, found[-1] / "postgres", "-D", data, "-p", str(self.port),
             # Its shared memory is in its folder, and so gone with it, also when it is killed.

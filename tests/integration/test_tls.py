@@ -7,9 +7,10 @@ import pymysql
 import pytest
 import trustme
 
+from helpers.commands import as_unprivileged
 from helpers.guard import temporary_folder
 from helpers.processes import terminate
-from helpers.servers import MariaDB, PostgreSQL, RabbitMQ, SeaweedFS, as_unprivileged
+from helpers.servers import MariaDB, PostgreSQL, RabbitMQ, SeaweedFS
 from helpers.system import System
 from helpers.waiting import free_port, wait_until
 
