@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import NamedTuple
 from uuid import UUID
 
@@ -50,6 +50,9 @@ class Stage(StrEnum):
 
 WITH_WORKER = frozenset({Stage.PREFETCHED, Stage.RENDERING, Stage.STORED})
 """The stages of a task that a worker has in flight."""
+
+IN_FLIGHT = WITH_WORKER | {Stage.RESULT_QUEUED}
+"""Those, and the one of a task whose result is."""
 
 
 class WorkerKey(NamedTuple):
@@ -128,9 +131,19 @@ class ProgressView:
                 _remember(self._lost, uuid, received_at)
             del self._reports[key]
 
-    def watched(self) -> set[UUID]:
-        """Return the tasks that are shown or reported."""
-        return set(self._positions) | set(self._in_flight(self._reports))
+    def watched(self, monotonic: float) -> set[UUID]:
+        """Return the tasks that are shown, those of silent workers, and of the others' as many as can be shown.
+
+        Reading all that busy workers have in flight costs more than the rest.
+        """
+        reporting = self._reporting(monotonic)
+        furthest = reversed(self._in_flight(reporting))
+        silent = self._in_flight(self._reports.keys() - reporting)
+        return {*self._positions, *silent, *islice(furthest, SHOWN_IN_FLIGHT)}
+
+    def beside_in_flight(self) -> int:
+        """Return how many tasks can be shown beside those that were in flight at the last poll."""
+        return SHOWN - sum(position.stage in IN_FLIGHT for position in self._positions.values())
 
     def update(
         self, rows: Iterable[TaskRow], now: datetime, monotonic: float, unacknowledged: int | None
@@ -138,13 +151,13 @@ class ProgressView:
         """Return the progress of those of the tasks `rows` that are worth showing.
 
         Args:
-            rows: all of `watched`, and others.
+            rows: all of `watched` at the same time, and others.
             now: by the database's clock, UTC, without a time zone, like the times of the rows.
             monotonic: the same time by the monotonic clock.
             unacknowledged: how many published tasks are in no queue; None if that is unknown.
         """
         by_uuid = {row.uuid: row for row in rows}
-        reporting = {key for key, (at, _) in self._reports.items() if at >= monotonic - REPORT_TIMEOUT}
+        reporting = self._reporting(monotonic)
         self._forget_dead(reporting, by_uuid, unacknowledged)
         in_flight = self._in_flight(self._reports)
         positions = {
@@ -188,8 +201,11 @@ class ProgressView:
                 }
                 self._reports[key] = at, report.model_copy(update=stages)
 
-    def _in_flight(self, workers: Iterable[WorkerKey]) -> Mapping[UUID, tuple[WorkStage, str]]:
-        """Return what `workers` have; of a task that two have, what the one says that is further."""
+    def _reporting(self, monotonic: float) -> set[WorkerKey]:
+        return {key for key, (at, _) in self._reports.items() if at >= monotonic - REPORT_TIMEOUT}
+
+    def _in_flight(self, workers: Iterable[WorkerKey]) -> dict[UUID, tuple[WorkStage, str]]:
+        """Return what `workers` have, what is furthest last; of a task that two have, what that one says."""
         reports = [(_name(key), self._reports[key][1]) for key in workers]
         return {
             uuid: (stage, name)
@@ -219,10 +235,9 @@ class ProgressView:
 
 def select(positions: Mapping[UUID, _Position], sent_at: Mapping[UUID, datetime]) -> Sequence[UUID]:
     """Return up to `SHOWN` tasks: first what workers have, then in turn what moved last and what is next."""
-    in_flight = WITH_WORKER | {Stage.RESULT_QUEUED}
     last_moved = sorted(positions, key=lambda uuid: (positions[uuid].since, uuid), reverse=True)
-    chosen = [uuid for uuid in last_moved if positions[uuid].stage in in_flight][:SHOWN_IN_FLIGHT]
-    others = [uuid for uuid in last_moved if positions[uuid].stage not in in_flight]
+    chosen = [uuid for uuid in last_moved if positions[uuid].stage in IN_FLIGHT][:SHOWN_IN_FLIGHT]
+    others = [uuid for uuid in last_moved if positions[uuid].stage not in IN_FLIGHT]
     queued = [uuid for uuid in others if positions[uuid].stage in (Stage.UNPUBLISHED, Stage.QUEUED)]
     queued.sort(key=lambda uuid: (sent_at[uuid], uuid))
     in_turn = [uuid for pair in zip_longest(others, queued) for uuid in pair if uuid is not None]

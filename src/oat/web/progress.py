@@ -8,13 +8,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from oat.messages import InvalidMessageError, parse_progress_report
 from oat.records import Catalog, DatabaseError
-from oat.services import SHOWN, Progress, ProgressView
+from oat.services import Progress, ProgressView
 from oat.web.event_stream import EventStream
 from oat.web.events import KEEP_ALIVE, trouble
 from oat.web.publisher import Publisher
@@ -79,8 +80,9 @@ class ProgressEvents:
                 self._view.report(parse_progress_report(body), received_at)
             except InvalidMessageError as error:
                 log.warning("ignored a progress report: %s", error)
-        rows, now = self._catalog.recent_tasks(SHOWN, self._view.watched())
-        return self._view.update(rows, now, time.monotonic(), unacknowledged)
+        at = time.monotonic()
+        rows, now = self._catalog.recent_tasks(self._view.beside_in_flight(), self._view.watched(at))
+        return self._view.update(rows, now - timedelta(seconds=time.monotonic() - at), at, unacknowledged)
 
 
 def _event(progress: Progress) -> bytes:

@@ -167,4 +167,16 @@ def test_few_are_all_shown():
     view = ProgressView()
     rows = [row(number, sent=number) for number in range(1, SHOWN + 1)]
     assert len(shown(view, rows)) == SHOWN
-    assert view.watched() == {each.uuid for each in rows}
+    assert view.watched(100) == {each.uuid for each in rows}
+
+
+def test_what_is_read_is_bounded_and_of_a_silent_worker_all():
+    view = ProgressView()
+    assert view.beside_in_flight() == SHOWN
+    view.report(report(1, rendering=ids(1, 2), prefetched=ids(*range(1000, 1100))), 100)
+    assert len(view.watched(100)) == SHOWN_IN_FLIGHT
+    assert view.watched(100) >= set(ids(1, 2)), "what is furthest"
+    shown(view, [row(number) for number in [1, 2, *range(1000, 1100)]])
+    assert view.beside_in_flight() == SHOWN - SHOWN_IN_FLIGHT
+    view.report(report(2, rendering=ids(3)), 110)
+    assert view.watched(110) >= set(ids(1, 2, 3, *range(1000, 1100)))
