@@ -18,7 +18,7 @@ setup: .venv/run ## prepare .venv, to run the program (a minute)
 run: .venv/run ## render 24 images on this machine, no server needed (seconds)
 	@.venv/bin/oat run
 
-test: .venv/develop ## install the servers the tests need, then run all tests (five to ten minutes)
+test: .venv/develop ## install the servers the tests need, then run all tests (a quarter of an hour)
 	@tests/install-servers
 	.venv/bin/python -m pytest -n 3 --dist worksteal
 

@@ -1,7 +1,6 @@
 """Hosts whose clocks are wrong: nothing is lost, and nothing is sent again that is not lost."""
 
 import contextlib
-import json
 
 import pytest
 import sqlalchemy as sa
@@ -111,17 +110,3 @@ def images(system):
     with contextlib.suppress(sa.exc.DBAPIError):  # the tables are not there yet
         return system.counts().get("done", 0)
     return 0
-
-
-@pytest.mark.parametrize("system", ["embedded"], indirect=True)
-@pytest.mark.parametrize("service", ["oat web", "oat-worker"])
-def test_where_tasks_are_is_seen_whatever_the_clock_of_a_shared_folder_says(system, wrong_clocks, service):
-    """libfaketime leaves the times of files as they are, as a drive does whose server has another clock."""
-    variables = clock("+5m") | {"NO_FAKE_STAT": "1"}
-    with wrong(system, variables if service == "oat web" else {}):
-        url = system.gallery()
-    with wrong(system, variables if service == "oat-worker" else {}):
-        system.start("oat-worker")
-    with http.stream("GET", f"{url}/v1/progress") as stream:
-        events = (json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: {"))
-        assert next(event for event in events if event["workers"])

@@ -78,6 +78,20 @@ def test_files_of_killed_processes_count_for_nothing_and_are_removed(tmp_path):
     two_connections(tmp_path, use)
 
 
+def test_the_clock_of_a_host_does_not_matter(tmp_path, monkeypatch):
+    """A drive whose server has another clock dates the files."""
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+
+    def use(worker, watcher):
+        watcher.watch()
+        assert watcher.received() == []
+        worker.publish(b"report")
+        assert worker.watched
+        assert watcher.received() == [b"report"]
+
+    two_connections(tmp_path, use)
+
+
 def test_reports_are_no_messages(tmp_path):
     def use(worker, watcher):
         watcher.watch()
